@@ -1,0 +1,1 @@
+//! Whose fault an error is, and which status it becomes.

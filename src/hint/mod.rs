@@ -1,0 +1,1 @@
+//! What says "poll now".

@@ -1,0 +1,3 @@
+//! The binary: see the library's front page.
+
+fn main() {}

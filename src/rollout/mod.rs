@@ -1,0 +1,1 @@
+//! Mode ladder and cohorts. Pure.

@@ -1,0 +1,1 @@
+//! Tracing, and every metric family in one place.
