@@ -1,1 +1,8 @@
 //! Tracing, and every metric family in one place.
+
+mod lines;
+mod metrics;
+mod process;
+
+pub use lines::{Lines, init};
+pub use metrics::{CONTENT_TYPE, Metrics};
