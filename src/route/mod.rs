@@ -1,1 +1,130 @@
-//! Request head → decision. Pure.
+//! Request head → decision: the one place that says what a request is. Pure.
+
+use crate::config::{Config, Mode};
+use crate::rollout;
+use http::{HeaderMap, Method, Uri, header};
+
+/// The field by which a page marks a GET of a URL that it knows to be polled.
+pub const CLIENT_FIELD: &str = "pollcast-client";
+
+/// What a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// One of the own endpoints.
+    Own(Own),
+    /// A GET that a watch matches, of at least mode `observe`; the index is into `config.watches`.
+    Watched {
+        /// Index into `config.watches`.
+        watch: usize,
+        /// How far to go.
+        mode: Mode,
+        /// What the page says of it.
+        mark: Mark,
+    },
+    /// An unsafe method: it may change what the origin says.
+    Write,
+    /// All the rest.
+    Pass,
+}
+
+/// The own endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// The script.
+    Script,
+    /// The mode, for pages that were told to leave and ask whether to come back.
+    Mode,
+    /// The event stream.
+    Stream,
+    /// The plain server-sent-events view; the target begins at this byte of path and query.
+    Plain(usize),
+    /// Under the prefix, but nothing.
+    Unknown,
+}
+
+/// What a page says of a watched GET.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// Nothing: it streams, as without us.
+    None,
+    /// It is polled: hold the answer until it is complete, and say its state.
+    Polled,
+    /// As `Polled`, and it must reach the origin.
+    Renewal,
+}
+
+/// Decides. `uri` is in origin form or absolute form; only path and query count.
+#[must_use]
+pub fn decide(config: &Config, method: &Method, uri: &Uri, headers: &HeaderMap) -> Decision {
+    let path = uri.path();
+    if let Some(rest) = path.strip_prefix(config.prefix.as_str()) {
+        if rest.is_empty() || rest.starts_with('/') {
+            return Decision::Own(own(rest, config.prefix.len()));
+        }
+    }
+    if !method.is_safe() {
+        return Decision::Write;
+    }
+    if method != Method::GET || config.mode < Mode::Observe || !plain_get(headers) {
+        return Decision::Pass;
+    }
+    let found = config.watches.iter().enumerate().find(|(_, watch)| watch.path.matches(path));
+    match found {
+        Some((index, watch)) => match rollout::effective(config, watch) {
+            Mode::Off => Decision::Pass,
+            mode => Decision::Watched { watch: index, mode, mark: mark(mode, headers) },
+        },
+        None => Decision::Pass,
+    }
+}
+
+/// The watch of a path that is pushed, if any.
+#[must_use]
+pub fn pushed(config: &Config, path: &str) -> Option<usize> {
+    let index = config.watches.iter().position(|watch| watch.path.matches(path))?;
+    (rollout::effective(config, config.watches.get(index)?) == Mode::Push).then_some(index)
+}
+
+/// A GET that asks for the whole representation, without a body and without an upgrade: only such a one can be a poll.
+fn plain_get(headers: &HeaderMap) -> bool {
+    !headers.contains_key(header::RANGE)
+        && !headers.contains_key(header::UPGRADE)
+        && !headers.contains_key(header::TRANSFER_ENCODING)
+        && headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0")
+}
+
+fn own(rest: &str, prefix: usize) -> Own {
+    match rest {
+        "/shim.js" => Own::Script,
+        "/mode" => Own::Mode,
+        "/stream" => Own::Stream,
+        rest if rest.starts_with("/sse/") => Own::Plain(prefix + "/sse".len()),
+        _ => Own::Unknown,
+    }
+}
+
+fn mark(mode: Mode, headers: &HeaderMap) -> Mark {
+    if mode < Mode::Collapse {
+        return Mark::None;
+    }
+    let Some(value) = headers.get(CLIENT_FIELD).and_then(|value| value.to_str().ok()) else {
+        return Mark::None;
+    };
+    let (client, flag) = value.split_once(';').unwrap_or((value, ""));
+    match flag.trim() {
+        _ if !client_id_ok(client) => Mark::None,
+        "" => Mark::Polled,
+        "renew" => Mark::Renewal,
+        _ => Mark::None,
+    }
+}
+
+/// A browser id: 1 to 64 of `[A-Za-z0-9_-]`.
+#[must_use]
+pub fn client_id_ok(id: &str) -> bool {
+    (1..=64).contains(&id.len())
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+#[cfg(test)]
+mod tests;

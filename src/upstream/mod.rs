@@ -1,1 +1,5 @@
 //! The origin.
+
+mod fetch;
+
+pub use fetch::{Answer, Ask, HttpOrigin, Origin, PollError, Polling};

@@ -1,1 +1,22 @@
-//! Topic key, snapshot, poller.
+//! What is polled: topic key, snapshot, cadence, poller, budget, breaker. Never sees the hub: a poller is handed a sink.
+
+mod answer;
+mod breaker;
+mod cookies;
+mod decode;
+mod gate;
+pub mod ignore;
+mod key;
+mod poller;
+mod request;
+mod snapshot;
+mod target;
+
+pub use answer::{Refusal, is_text, read};
+pub use decode::decode;
+pub use gate::Gate;
+pub use key::{Facts, IdentityId, Keyer, TopicKey};
+pub use poller::{Outcome, PollHandle, Poller, Seen, Sink};
+pub use request::PollRequest;
+pub use snapshot::{Snapshot, StateHash, Validator};
+pub use target::{Target, unix_ms};

@@ -1,0 +1,70 @@
+use super::*;
+use crate::config::{Glob, Watch};
+use http::HeaderValue;
+
+fn config() -> Config {
+    let mut config = Config::new(Uri::from_static("http://127.0.0.1:1"));
+    config.watches.push(Watch::new(Glob::new("/api/**").unwrap()));
+    config
+}
+
+fn decide_with(method: &str, target: &str, fields: &[(&'static str, &'static str)]) -> Decision {
+    let headers =
+        fields.iter().map(|(n, v)| ((*n).parse().unwrap(), HeaderValue::from_static(v))).collect();
+    decide(&config(), &method.parse().unwrap(), &target.parse().unwrap(), &headers)
+}
+
+#[test]
+fn own_endpoints_are_told_apart() {
+    for (target, want) in [
+        ("/__pollcast/shim.js", Own::Script),
+        ("/__pollcast/mode", Own::Mode),
+        ("/__pollcast/stream", Own::Stream),
+        ("/__pollcast/sse/api/x?y=1", Own::Plain(15)),
+        ("/__pollcast/", Own::Unknown),
+        ("/__pollcast", Own::Unknown),
+        ("/__pollcast/sse", Own::Unknown),
+    ] {
+        assert_eq!(decide_with("GET", target, &[]), Decision::Own(want), "{target}");
+    }
+    assert_eq!(decide_with("GET", "/__pollcastle", &[]), Decision::Pass);
+}
+
+#[test]
+fn only_plain_gets_are_watched() {
+    let watched = |mark| Decision::Watched { watch: 0, mode: Mode::Push, mark };
+    assert_eq!(decide_with("GET", "/api/x", &[]), watched(Mark::None));
+    assert_eq!(decide_with("GET", "/other", &[]), Decision::Pass);
+    assert_eq!(decide_with("HEAD", "/api/x", &[]), Decision::Pass);
+    assert_eq!(decide_with("POST", "/api/x", &[]), Decision::Write);
+    assert_eq!(decide_with("POST", "/other", &[]), Decision::Write);
+    for field in [("range", "bytes=0-1"), ("upgrade", "websocket"), ("content-length", "3")] {
+        assert_eq!(decide_with("GET", "/api/x", &[field]), Decision::Pass, "{field:?}");
+    }
+}
+
+#[test]
+fn marks_are_read_strictly() {
+    for (value, want) in [
+        ("abc", Mark::Polled),
+        ("abc;renew", Mark::Renewal),
+        ("abc; renew", Mark::Renewal),
+        ("abc;other", Mark::None),
+        ("", Mark::None),
+        ("a b", Mark::None),
+        (";renew", Mark::None),
+    ] {
+        let got = decide_with("GET", "/api/x", &[(CLIENT_FIELD, value)]);
+        assert_eq!(got, Decision::Watched { watch: 0, mode: Mode::Push, mark: want }, "{value}");
+    }
+}
+
+#[test]
+fn off_watches_nothing() {
+    let mut config = config();
+    config.mode = Mode::Off;
+    let decision =
+        decide(&config, &Method::GET, &Uri::from_static("/api/x"), &HeaderMap::default());
+    assert_eq!(decision, Decision::Pass);
+    assert_eq!(pushed(&config, "/api/x"), None);
+}

@@ -1,0 +1,120 @@
+//! Central polls. The only file that names reqwest.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode, Uri};
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// What a central poll asks for.
+#[derive(Debug)]
+pub struct Ask {
+    /// Path and query.
+    pub target: String,
+    /// Every field, `Host` included.
+    pub headers: HeaderMap,
+}
+
+/// What the origin said to a central poll. The body is as it came, content coding included.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Status.
+    pub status: StatusCode,
+    /// Fields.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: Bytes,
+}
+
+/// Why the origin said nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PollError {
+    /// It took longer than `poll.timeout`.
+    #[error("the origin did not answer within the poll timeout")]
+    Timeout,
+    /// No connection, or it broke.
+    #[error("the origin could not be asked: {0}")]
+    Io(String),
+    /// The body is longer than `limits.body`.
+    #[error("the body is longer than limits.body")]
+    TooLong,
+}
+
+/// A poll on its way. Dropping it abandons the poll.
+pub type Polling = Pin<Box<dyn Future<Output = Result<Answer, PollError>> + Send>>;
+
+/// Whoever answers central polls: the real origin, or a script in tests.
+pub trait Origin: Send + Sync + 'static {
+    /// Asks once. Follows no redirect. Cancel safe: a dropped poll only costs the origin's work.
+    fn poll(&self, ask: Ask) -> Polling;
+}
+
+/// The origin over HTTP.
+#[derive(Clone, Debug)]
+pub struct HttpOrigin {
+    /// Pools its connections.
+    client: reqwest::Client,
+    /// Scheme and authority, without a slash at the end.
+    base: String,
+    /// Longest answer, in bytes as they come.
+    body_limit: usize,
+}
+
+impl HttpOrigin {
+    /// A client for one origin.
+    ///
+    /// # Errors
+    /// If the HTTP library can't start.
+    pub fn new(origin: &Uri, timeout: Duration, body_limit: usize) -> anyhow::Result<Self> {
+        // Environment proxies would send credentials elsewhere; a redirect could lead anywhere.
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(timeout)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .build()?;
+        let base = origin.to_string().trim_end_matches('/').to_owned();
+        Ok(Self { client, base, body_limit })
+    }
+}
+
+impl Origin for HttpOrigin {
+    fn poll(&self, ask: Ask) -> Polling {
+        let url = reqwest::Url::parse(&format!("{}{}", self.base, ask.target));
+        let request = url.map(|url| self.client.get(url).headers(ask.headers));
+        let limit = self.body_limit;
+        Box::pin(async move {
+            let request = request.map_err(|error| PollError::Io(error.to_string()))?;
+            let response = request.send().await.map_err(fault)?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            let body = collect(response, limit).await?;
+            Ok(Answer { status, headers, body })
+        })
+    }
+}
+
+async fn collect(mut response: reqwest::Response, limit: usize) -> Result<Bytes, PollError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(fault)? {
+        if body.len() + chunk.len() > limit {
+            return Err(PollError::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// Never with the URL: it may hold a secret.
+fn fault(error: reqwest::Error) -> PollError {
+    if error.is_timeout() {
+        return PollError::Timeout;
+    }
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    PollError::Io(text)
+}

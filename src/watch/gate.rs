@@ -1,0 +1,137 @@
+//! The origin-wide budget of central polls: rate, concurrency, circuit breaker.
+
+use super::breaker::{Breaker, Entry};
+use crate::config::Poll;
+use crate::telemetry::Metrics;
+use governor::clock::{Clock, Reference};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use std::num::NonZeroU32;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
+
+/// tokio's pausable clock, for governor: its own ignores paused time.
+#[derive(Clone, Debug)]
+struct TokioClock;
+
+/// An instant of [`TokioClock`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Moment(Instant);
+
+impl Clock for TokioClock {
+    type Instant = Moment;
+    fn now(&self) -> Moment {
+        Moment(Instant::now())
+    }
+}
+
+impl Reference for Moment {
+    fn duration_since(&self, earlier: Self) -> Nanos {
+        self.0.saturating_duration_since(earlier.0).into()
+    }
+    fn saturating_sub(&self, duration: Nanos) -> Self {
+        Self(self.0.checked_sub(duration.into()).unwrap_or(self.0))
+    }
+}
+
+impl std::ops::Add<Nanos> for Moment {
+    type Output = Self;
+    fn add(self, other: Nanos) -> Self {
+        Self(self.0 + Duration::from(other))
+    }
+}
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Moment>>;
+
+/// Every central poll of one origin passes here.
+pub struct Gate {
+    /// Polls per second; a burst of one second's worth.
+    rate: Limiter,
+    /// Polls at once.
+    slots: Semaphore,
+    /// Held for a few instructions, never across an await.
+    breaker: Mutex<Breaker>,
+    /// Says when the budget held something back.
+    metrics: Metrics,
+}
+
+impl Gate {
+    /// A gate with the budget of `poll`.
+    #[must_use]
+    pub fn new(poll: &Poll, metrics: Metrics) -> Self {
+        let per_second = NonZeroU32::new(poll.rate).unwrap_or(NonZeroU32::MIN);
+        Self {
+            rate: RateLimiter::direct_with_clock(Quota::per_second(per_second), TokioClock),
+            slots: Semaphore::new(poll.concurrency.clamp(1, Semaphore::MAX_PERMITS)),
+            breaker: Mutex::new(Breaker::new(poll.breaker_failures)),
+            metrics,
+        }
+    }
+
+    /// Waits until a poll may start; the permit is its slot. Cancel safe. `None` never happens while the gate lives.
+    pub async fn enter(&self) -> Option<SemaphorePermit<'_>> {
+        let permit = match self.slots.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => {
+                self.metrics.limit("poll_concurrency");
+                self.slots.acquire().await.ok()?
+            }
+        };
+        while let Err(not_until) = self.rate.check() {
+            self.metrics.limit("poll_rate");
+            tokio::time::sleep(not_until.wait_time_from(TokioClock.now())).await;
+        }
+        loop {
+            let entry = self.locked(|breaker| breaker.enter(Instant::now()));
+            match entry {
+                Entry::Go => return Some(permit),
+                Entry::Wait(until) => tokio::time::sleep_until(until).await,
+            }
+        }
+    }
+
+    /// A poll ended: `healthy` says whether the origin is well (any answer below 500).
+    pub fn report(&self, healthy: bool) {
+        let turned = self.locked(|breaker| breaker.report(healthy, Instant::now()));
+        if turned && healthy {
+            tracing::info!("the origin answers again: central polls go on");
+        } else if turned {
+            tracing::warn!(
+                "the origin keeps failing: central polls wait, pages poll for themselves"
+            );
+        }
+    }
+
+    /// True while the breaker holds polls back.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.locked(|breaker| breaker.is_open())
+    }
+
+    fn locked<T>(&self, act: impl FnOnce(&mut Breaker) -> T) -> T {
+        act(&mut self.breaker.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn holds_the_rate_on_paused_time() {
+        let gate = Gate::new(&Poll { rate: 10, ..Poll::default() }, Metrics::new());
+        let start = Instant::now();
+        for _ in 0..30 {
+            drop(gate.enter().await);
+        }
+        let took = start.elapsed();
+        assert!(
+            took >= Duration::from_millis(1900) && took <= Duration::from_millis(2100),
+            "{took:?}"
+        );
+    }
+}

@@ -1,0 +1,278 @@
+//! Identity and topic keys.
+//!
+//! Rule: two requests get the same key only if the origin could not tell them apart, but for what is declared irrelevant:
+//! cache busters, conditional and hop-by-hop fields, and fields that describe the connection or the trace rather than
+//! the wish. With audience `credential` the identity is part of the key, so a key that is too fine costs a poll, and
+//! one that is too coarse can't cross users.
+
+use super::{Target, cookies};
+use crate::config::Identity;
+use blake3::Hasher;
+use http::{HeaderMap, header};
+
+/// Names one topic within this process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicKey([u8; 32]);
+
+impl std::fmt::Debug for TopicKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TopicKey({:02x}{:02x}…)", self.0[0], self.0[1])
+    }
+}
+
+/// Names whoever sent a request, within this process. Nothing of the credentials can be read from it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IdentityId([u8; 32]);
+
+impl std::fmt::Debug for IdentityId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "IdentityId({:02x}{:02x}…)", self.0[0], self.0[1])
+    }
+}
+
+/// What a key is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The watch's name.
+    pub watch: &'a str,
+    /// Path and query, cache busters apart.
+    pub target: &'a Target,
+    /// The request's fields, `Host` included.
+    pub headers: &'a HeaderMap,
+}
+
+/// Makes keys. The secret lives as long as the process, so that keys mean nothing outside it.
+pub struct Keyer {
+    /// Keys every hash: a dump of keys can't be searched for known credentials.
+    secret: [u8; 32],
+    /// Which fields tell users apart.
+    identity: Identity,
+}
+
+/// Fields that never change what the origin answers; `*` matches the rest of a name.
+const IRRELEVANT: &[&str] = &[
+    "accept-encoding",
+    "baggage",
+    "b3",
+    "cache-control",
+    "cf-*",
+    "connection",
+    "content-length",
+    "cookie",
+    "device-memory",
+    "dnt",
+    "downlink",
+    "dpr",
+    "ect",
+    "elastic-apm-*",
+    "forwarded",
+    "if-*",
+    "keep-alive",
+    "newrelic",
+    "origin",
+    "pollcast-*",
+    "pragma",
+    "priority",
+    "proxy-*",
+    "referer",
+    "rtt",
+    "save-data",
+    "sec-*",
+    "sentry-trace",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "true-client-ip",
+    "uber-trace-id",
+    "upgrade",
+    "upgrade-insecure-requests",
+    "user-agent",
+    "via",
+    "viewport-width",
+    "x-amzn-trace-id",
+    "x-b3-*",
+    "x-client-ip",
+    "x-cloud-trace-context",
+    "x-correlation-id",
+    "x-datadog-*",
+    "x-forwarded-*",
+    "x-real-ip",
+    "x-request-id",
+    "x-request-start",
+];
+
+impl Keyer {
+    /// `secret` should be random, and fresh for each process.
+    #[must_use]
+    pub fn new(secret: [u8; 32], identity: Identity) -> Self {
+        Self { secret, identity }
+    }
+
+    /// Which fields tell users apart.
+    #[must_use]
+    pub fn identity_rule(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Who sent this.
+    #[must_use]
+    pub fn identify(&self, headers: &HeaderMap) -> IdentityId {
+        let mut hasher = Hasher::new_keyed(&self.secret);
+        for name in &self.identity.headers {
+            for value in headers.get_all(name) {
+                part(&mut hasher, name.as_str().as_bytes());
+                part(&mut hasher, value.as_bytes());
+            }
+        }
+        part(&mut hasher, b"cookies");
+        for (name, value) in cookies::pairs(headers) {
+            if cookies::is_identity(&self.identity.cookies, name) {
+                part(&mut hasher, name);
+                part(&mut hasher, value);
+            }
+        }
+        IdentityId(*hasher.finalize().as_bytes())
+    }
+
+    /// Which topic this asks for.
+    #[must_use]
+    pub fn key(&self, facts: Facts<'_>, identity: IdentityId) -> TopicKey {
+        let mut hasher = Hasher::new_keyed(&self.secret);
+        part(&mut hasher, facts.watch.as_bytes());
+        part(&mut hasher, facts.target.canonical().as_bytes());
+        part(&mut hasher, &identity.0);
+        let mut fields: Vec<_> = facts
+            .headers
+            .iter()
+            .filter(|(name, _)| !self.is_irrelevant(name.as_str()))
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
+        // Stable: the order of equal names means something, that of different names doesn't.
+        fields.sort_by_key(|(name, _)| *name);
+        for (name, value) in fields {
+            part(&mut hasher, name.as_bytes());
+            part(&mut hasher, value);
+        }
+        TopicKey(*hasher.finalize().as_bytes())
+    }
+
+    /// True if a field of this (lower-case) name never changes what the origin answers.
+    #[must_use]
+    pub fn is_irrelevant(&self, name: &str) -> bool {
+        if self.identity.headers.iter().any(|known| known.as_str() == name) {
+            return false;
+        }
+        let listed = |pattern: &str| match pattern.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => name == pattern,
+        };
+        IRRELEVANT.iter().any(|pattern| listed(pattern))
+            || self.identity.irrelevant.iter().any(|pattern| listed(pattern))
+    }
+
+    /// True if the answer's `Vary` names a field that isn't part of the key, or `*`: two requests with one key might then
+    /// get different answers. `Accept-Encoding` only chooses a coding, and `Origin` is never on a same-origin GET;
+    /// `Cookie` is covered as far as the configured cookies go.
+    #[must_use]
+    pub fn varies_beyond(&self, response: &HeaderMap) -> bool {
+        let values = response.get_all(header::VARY).iter();
+        values.flat_map(|value| value.as_bytes().split(|b| *b == b',')).any(|name| {
+            let name = name.trim_ascii().to_ascii_lowercase();
+            let name = String::from_utf8_lossy(&name);
+            !matches!(
+                name.as_ref(),
+                "" | "accept-encoding"
+                    | "origin"
+                    | "cookie"
+                    | "sec-fetch-mode"
+                    | "sec-fetch-site"
+                    | "sec-fetch-dest"
+                    | "access-control-request-method"
+                    | "access-control-request-headers"
+            ) && (name == "*" || self.is_irrelevant(&name))
+        })
+    }
+
+    /// True if the answer gives whoever asked another identity.
+    #[must_use]
+    pub fn changes_identity(&self, request: &HeaderMap, response: &HeaderMap) -> bool {
+        cookies::changes_identity(&self.identity.cookies, request, response)
+    }
+}
+
+/// Length first: otherwise `ab` + `c` and `a` + `bc` would be one key.
+fn part(hasher: &mut Hasher, bytes: &[u8]) {
+    hasher.update(&(bytes.len() as u64).to_le_bytes());
+    hasher.update(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use http::{HeaderName, HeaderValue};
+    use proptest::prelude::*;
+
+    fn keyer() -> Keyer {
+        Keyer::new([7; 32], Config::new(http::Uri::from_static("http://o")).identity)
+    }
+
+    fn map(fields: &[(&str, &str)]) -> HeaderMap {
+        let parse = |(n, v): &(&str, &str)| {
+            (n.parse::<HeaderName>().unwrap(), HeaderValue::from_str(v).unwrap())
+        };
+        fields.iter().map(parse).collect()
+    }
+
+    fn key(raw: &str, fields: &[(&str, &str)]) -> TopicKey {
+        let (keyer, headers) = (keyer(), map(fields));
+        let target = Target::new(raw, &[], 0);
+        let identity = keyer.identify(&headers);
+        keyer.key(Facts { watch: "w", target: &target, headers: &headers }, identity)
+    }
+
+    #[test]
+    fn what_the_origin_could_see_gives_another_key() {
+        let base = [("host", "h"), ("accept", "a/b"), ("cookie", "s=1"), ("x-tenant", "1")];
+        let same = key("/a?b", &base);
+        assert_ne!(same, key("/a?c", &base));
+        assert_ne!(same, key("/a", &base));
+        for at in 0..base.len() {
+            let mut other = base;
+            other[at].1 = "s=other";
+            assert_ne!(same, key("/a?b", &other), "{:?}", base[at]);
+            let mut fewer = base.to_vec();
+            fewer.remove(at);
+            assert_ne!(same, key("/a?b", &fewer), "{:?}", base[at]);
+        }
+        let mut more = base.to_vec();
+        more.extend([("user-agent", "x"), ("sec-fetch-mode", "cors"), ("x-request-id", "9")]);
+        assert_eq!(same, key("/a?b", &more));
+        let turned: Vec<_> = base.iter().rev().copied().collect();
+        assert_eq!(same, key("/a?b", &turned));
+    }
+
+    #[test]
+    fn vary_beyond_the_key_is_noticed() {
+        let keyer = keyer();
+        for (value, want) in [
+            ("*", true),
+            ("Accept, User-Agent", true),
+            ("Accept-Encoding, Accept, Cookie, Origin", false),
+            ("X-Tenant", false),
+        ] {
+            assert_eq!(keyer.varies_beyond(&map(&[("vary", value)])), want, "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn field_boundaries_cannot_be_moved(a in "[a-z]{0,6}", b in "[a-z]{0,6}", c in "[a-z]{0,6}") {
+            let one = key("/x", &[("accept", &format!("{a}{b}")), ("x-c", &c)]);
+            let two = key("/x", &[("accept", &a), ("x-c", &format!("{b}{c}"))]);
+            prop_assert_eq!(one == two, b.is_empty());
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! One observed state of a topic.
+
+use crate::delta;
+use bytes::Bytes;
+use http::HeaderMap;
+use tokio::time::Instant;
+
+/// Names a state: equal hashes mean equal status, relevant fields and body (but for what the watch ignores). The first 128
+/// bits of blake3, in hexadecimal digits; the same in every process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StateHash([u8; 32]);
+
+impl StateHash {
+    /// The hash as 32 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Reads the form of [`StateHash::as_str`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: [u8; 32] = text.as_bytes().try_into().ok()?;
+        let ok = |b: &u8| b.is_ascii_digit() || (b'a'..=b'f').contains(b);
+        digits.iter().all(ok).then_some(Self(digits))
+    }
+
+    pub(super) fn of(hash: blake3::Hash) -> Self {
+        let hex = hash.to_hex();
+        let mut digits = [0; 32];
+        digits.copy_from_slice(&hex.as_bytes()[..32]);
+        Self(digits)
+    }
+}
+
+impl std::fmt::Debug for StateHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}…", &self.as_str()[..8])
+    }
+}
+
+/// What a conditional poll sends back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Validator {
+    /// An entity tag, for `If-None-Match`.
+    Tag(http::HeaderValue),
+    /// A date, for `If-Modified-Since`.
+    Date(http::HeaderValue),
+}
+
+impl Validator {
+    /// The validator of an answer. A date alone is only as fine as a second, so two states within one would look the same:
+    /// it isn't used.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
+        headers.get(http::header::ETAG).cloned().map(Self::Tag)
+    }
+}
+
+/// One observed 200 of a topic.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Names the state.
+    pub hash: StateHash,
+    /// The instant its request began: observations are ordered by it.
+    pub begun: Instant,
+    /// Fields for the page, in order: names in lower case, values as text.
+    pub fields: Vec<(String, String)>,
+    /// The body as the origin sent it, without content coding.
+    pub body: Box<str>,
+    /// Length of the body in UTF-16 code units.
+    pub utf16_len: usize,
+    /// FNV-1a over the UTF-16 code units of the body.
+    pub check: u32,
+    /// For the next conditional poll.
+    pub validator: Option<Validator>,
+}
+
+impl Snapshot {
+    pub(super) fn new(begun: Instant, headers: &HeaderMap, body: &str, hash: StateHash) -> Self {
+        Self {
+            hash,
+            begun,
+            fields: super::answer::exposed(headers),
+            utf16_len: delta::utf16_len(body),
+            check: delta::check(body),
+            validator: Validator::of(headers),
+            body: body.into(),
+        }
+    }
+
+    /// Bytes this snapshot holds, near enough for a cap.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        let fields = self.fields.iter().map(|(n, v)| n.len() + v.len() + 48).sum::<usize>();
+        self.body.len() + fields + 256
+    }
+
+    /// The body as bytes, copied.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        Bytes::copy_from_slice(self.body.as_bytes())
+    }
+}
