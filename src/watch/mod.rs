@@ -1,1 +1,3 @@
 //! Topic key, snapshot, poller.
+
+pub mod ignore;
