@@ -11,6 +11,15 @@ pub enum Lines {
     Json,
 }
 
+/// True if this is a tracing filter: `info`, `pollcast=debug`, …
+#[must_use]
+pub fn is_filter(text: &str) -> bool {
+    // A bare unknown word would be taken for the name of a crate and hide every line.
+    let level = |word: &str| word.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+    let bare = |part: &str| !part.contains(['=', '[']) && !level(part.trim());
+    !text.split(',').any(bare) && EnvFilter::try_new(text).is_ok()
+}
+
 /// Sends log lines to standard error. `filter` is a tracing filter (`info`, `pollcast=debug`); `RUST_LOG` overrides it,
 /// so that one run can be looked into without a change to the file. A second call changes nothing.
 pub fn init(filter: &str, lines: Lines) {

@@ -246,7 +246,7 @@ impl Metrics {
         self.0.connections.dec();
     }
 
-    /// All families as OpenMetrics text ([`CONTENT_TYPE`]). Reads `/proc/self`.
+    /// All families as `OpenMetrics` text ([`CONTENT_TYPE`]). Reads `/proc/self`.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut text = String::new();
