@@ -17,6 +17,17 @@ pub enum Mode {
     Push,
 }
 
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Observe => "observe",
+            Self::Collapse => "collapse",
+            Self::Push => "push",
+        })
+    }
+}
+
 /// Everything an operator decided.
 #[derive(Clone, Debug)]
 pub struct Config {

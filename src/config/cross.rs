@@ -14,7 +14,7 @@ pub(super) fn check(draft: &mut Draft<'_>) {
     }
     for (keys, text) in rules(&draft.config) {
         let sound = |key: &&str| !draft.faults.iter().any(|fault| fault.key == **key);
-        if keys.iter().all(|key| sound(&key)) {
+        if keys.iter().all(|key| sound(key)) {
             let given = keys.iter().find(|key| draft.places.contains_key(**key));
             let key = given.copied().unwrap_or(keys[0]);
             let place = draft.places.get(key).cloned().unwrap_or(Place::Nowhere);

@@ -90,7 +90,7 @@ impl Draft<'_> {
         for (name, value) in document {
             let word = name.get_ref().as_ref();
             let place = self.place(name.span().start);
-            let section = SECTIONS.iter().find(|section| section.name == word && word != "");
+            let section = SECTIONS.iter().find(|section| section.name == word && !word.is_empty());
             match (word, section, value.get_ref()) {
                 ("watch", _, DeValue::Array(list)) => {
                     for watch in list {
@@ -254,11 +254,9 @@ fn unknown<T>(section: &str, keys: &'static [Key<T>], word: &str) -> String {
     if WATCH.iter().any(|key| key.name == word) {
         return "belongs in a [[watch]]: move it there".to_owned();
     }
-    match nearest(word, here.clone().chain(tables.clone())) {
-        Some(near) => format!("no such key: did you mean `{near}`?"),
-        None => {
-            let all: Vec<_> = here.chain(tables).collect();
-            format!("no such key: take it out; known here are {}", all.join(", "))
-        }
+    if let Some(near) = nearest(word, here.clone().chain(tables.clone())) {
+        return format!("no such key: did you mean `{near}`?");
     }
+    let all: Vec<_> = here.chain(tables).collect();
+    format!("no such key: take it out; known here are {}", all.join(", "))
 }

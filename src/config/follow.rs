@@ -12,6 +12,9 @@ use tokio::sync::Notify;
 /// A replaced file is several events; a reload waits until they are over.
 const QUIET: Duration = Duration::from_millis(100);
 
+/// In a directory that is never quiet (a log file beside the configuration) the wait ends all the same.
+const ROUNDS: usize = 10;
+
 /// Follows one file until dropped.
 #[derive(Debug)]
 pub struct Follow {
@@ -58,7 +61,11 @@ impl Follow {
                 self.woken.notified().await;
                 self.pending = true;
             }
-            while tokio::time::timeout(QUIET, self.woken.notified()).await.is_ok() {}
+            for _ in 0..ROUNDS {
+                if tokio::time::timeout(QUIET, self.woken.notified()).await.is_err() {
+                    break;
+                }
+            }
             let content = tokio::fs::read(&self.path).await;
             self.pending = false;
             // Not there for the moment: whoever replaces it makes another event.

@@ -52,7 +52,7 @@ pub(super) fn origin(value: &Value<'_>) -> Read<Uri> {
     if authority.host().is_empty() || authority.port_u16() == Some(0) {
         return refuse(value, format!("names no host or port 0: {advice}"));
     }
-    if authority.port().is_none() && authority.as_str().trim_start_matches(authority.host()) != "" {
+    if authority.port().is_none() && authority.as_str() != authority.host() {
         return refuse(value, format!("has a port that is no port: {advice}"));
     }
     if uri.path() != "/" || uri.query().is_some() || written.contains('#') {

@@ -1,0 +1,1 @@
+//! The binary, as the shell sees it.

@@ -1,0 +1,4 @@
+//! One integration binary: one link, one index.
+
+mod cli;
+mod config;
