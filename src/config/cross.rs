@@ -14,7 +14,7 @@ pub(super) fn check(draft: &mut Draft<'_>) {
     }
     for (keys, text) in rules(&draft.config) {
         let sound = |key: &&str| !draft.faults.iter().any(|fault| fault.key == **key);
-        if keys.iter().all(|key| sound(key)) {
+        if keys.iter().all(sound) {
             let given = keys.iter().find(|key| draft.places.contains_key(**key));
             let key = given.copied().unwrap_or(keys[0]);
             let place = draft.places.get(key).cloned().unwrap_or(Place::Nowhere);
@@ -41,7 +41,7 @@ fn rules(config: &Config) -> Vec<([&'static str; 2], String)> {
     rule(
         config.admin.listen.is_none_or(|admin| !clash(listen, admin)),
         ["admin.listen", "listen"],
-        format!("both listeners are on {listen}: give them different ports"),
+        format!("takes port {}, where clients connect: choose another port", listen.port()),
     );
     rule(
         config.limits.snapshots >= config.limits.body,
@@ -52,7 +52,8 @@ fn rules(config: &Config) -> Vec<([&'static str; 2], String)> {
     rule(
         config.poll.min_interval <= config.poll.default_interval,
         ["poll.default_interval", "poll.min_interval"],
-        "poll.default_interval is shorter than poll.min_interval: raise it or lower the other"
+        "poll.default_interval must not be shorter than poll.min_interval: raise the one or lower \
+         the other"
             .to_owned(),
     );
     let identity = &config.identity;
@@ -77,16 +78,21 @@ fn rules(config: &Config) -> Vec<([&'static str; 2], String)> {
 }
 
 fn check_intervals(draft: &mut Draft<'_>) {
+    if draft.faults.iter().any(|fault| fault.key == "poll.min_interval") {
+        return;
+    }
     let least = draft.config.poll.min_interval;
-    let watches = draft.config.watches.iter().zip(&draft.watch_places);
-    let short = watches.filter_map(|(watch, place)| match watch.interval {
-        Interval::Every(every) if every < least => Some((place.clone(), every)),
-        _ => None,
-    });
-    for (place, every) in short.collect::<Vec<_>>() {
-        let every = humantime::format_duration(every);
-        let text = format!("{every} is shorter than poll.min_interval: raise it or lower that");
-        draft.fault(place, "watch.interval", text);
+    let mut short = Vec::new();
+    for (n, watch) in draft.config.watches.iter().enumerate() {
+        match watch.interval {
+            Interval::Every(every) if every < least => short.push((n, every)),
+            _ => {}
+        }
+    }
+    for (n, every) in short {
+        let (every, least) = (humantime::format_duration(every), humantime::format_duration(least));
+        let text = format!("{every} is shorter than poll.min_interval, {least}: raise it");
+        draft.fault(draft.watch_place(n, "interval"), "watch.interval", text);
     }
 }
 

@@ -29,10 +29,8 @@ pub(super) struct Draft<'a> {
     file: Option<(&'a str, &'a str)>,
     /// Defaults, overwritten by each key that is read.
     pub config: Config,
-    /// Where each key stands that was given, good or bad.
+    /// Where each key stands that was given, good or bad; of the nth watch, `watch.n.key`.
     pub places: BTreeMap<String, Place>,
-    /// Where each of `config.watches` stands.
-    pub watch_places: Vec<Place>,
     /// Everything wrong so far.
     pub faults: Vec<Fault>,
 }
@@ -52,7 +50,6 @@ pub(super) fn build(file: Option<(&str, &str)>, flags: &Flags) -> Result<Config,
         file,
         config: Config::new(http::Uri::default()),
         places: BTreeMap::new(),
-        watch_places: Vec::new(),
         faults: Vec::new(),
     };
     if let Some((_, text)) = file {
@@ -138,10 +135,15 @@ impl Draft<'_> {
             self.fault(place, "watch", "must be a table: write [[watch]]");
             return;
         };
+        let n = self.config.watches.len();
+        // A watch before it that couldn't be read has left its places here.
+        self.forget_places(&format!("watch.{n}."));
         let mut form = WatchForm::default();
         for (name, value) in table {
             let word = name.get_ref().as_ref();
             let full = dotted("watch", word);
+            let key_place = self.place(name.span().start);
+            self.places.insert(format!("watch.{n}.{word}"), key_place);
             if let Some(key) = WATCH.iter().find(|key| key.name == word) {
                 if let Err(problems) = (key.read)(&mut form, value) {
                     self.note(&full, problems);
@@ -167,18 +169,36 @@ impl Draft<'_> {
         watch.interval = form.interval.unwrap_or(watch.interval);
         watch.write_hints = form.write_hints;
         watch.ignore = form.ignore;
-        let same = self.config.watches.iter().position(|other| other.name == watch.name);
-        if let Some(other) = same.and_then(|n| self.watch_places.get(n)).cloned() {
-            let at = match other {
-                Place::Line(line) => format!(" on line {line}"),
-                _ => String::new(),
+        let n = self.config.watches.len();
+        self.places.insert(format!("watch.{n}"), place);
+        if let Some(other) = self.config.watches.iter().position(|o| o.name == watch.name) {
+            let same_path = self.config.watches[other].path.as_str() == watch.path.as_str();
+            let (key, slip) = if same_path {
+                ("path", format!("\"{}\" is watched", watch.path.as_str()))
+            } else {
+                ("name", format!("\"{}\" is the name of a watch", watch.name))
             };
-            let name = &watch.name;
-            let text = format!("\"{name}\" is the name of the watch{at} too: give it another one");
-            self.fault(place.clone(), "watch.name", text);
+            let at = match self.watch_place(other, key) {
+                Place::Line(line) => format!("on line {line} too"),
+                _ => "twice".to_owned(),
+            };
+            let text = match key {
+                "path" => format!("{slip} {at}, and the first counts: take one out"),
+                _ => format!("{slip} {at}: give it another one"),
+            };
+            self.fault(self.watch_place(n, key), &dotted("watch", key), text);
         }
         self.config.watches.push(watch);
-        self.watch_places.push(place);
+    }
+
+    /// Where a key of the nth watch stands, or the watch itself.
+    pub fn watch_place(&self, n: usize, key: &str) -> Place {
+        let own = self.places.get(&format!("watch.{n}.{key}"));
+        own.or_else(|| self.places.get(&format!("watch.{n}"))).cloned().unwrap_or(Place::Nowhere)
+    }
+
+    fn forget_places(&mut self, prefix: &str) {
+        self.places.retain(|key, _| !key.starts_with(prefix));
     }
 
     fn note(&mut self, key: &str, problems: Vec<Problem>) {
@@ -208,7 +228,7 @@ impl Draft<'_> {
         }
         if !flags.watch.is_empty() {
             self.config.watches.clear();
-            self.watch_places.clear();
+            self.forget_places("watch.");
         }
         for text in &flags.watch {
             match super::nouns::glob(&quoted(text)) {

@@ -162,7 +162,7 @@ static TIMEOUTS: &[Key<Config>] = &[
 ];
 
 fn settle(value: &Value<'_>) -> Read<[Duration; 2]> {
-    let advice = "write two times, the shorter one first, as in [\"250ms\", \"1s\"]";
+    let advice = "must be two times, the shorter one first, as in [\"250ms\", \"1s\"]";
     let times = list(value, "250ms", |v| duration(v, ms(0, MINUTE)))?;
     match <[Duration; 2]>::try_from(times) {
         Ok([first, second]) if first <= second => Ok([first, second]),

@@ -1,4 +1,5 @@
 //! One integration binary: one link, one index.
 
+mod admin;
 mod cli;
 mod config;
