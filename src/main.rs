@@ -8,7 +8,8 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-/// After a rush of streams has left, it gives the memory back, which the system's allocator doesn't.
+/// After a rush of streams has left, it gives the memory back, which the system's allocator
+/// doesn't.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -28,7 +29,8 @@ fn run(config: Config, source: Source) -> Exit {
     }
     if config.watches.is_empty() {
         let mode = config.mode;
-        tracing::warn!(%mode, "no watch, so nothing is pushed: name what the pages poll, as in --watch '/api/**'");
+        let advice = "name what the pages poll, as in --watch '/api/**'";
+        tracing::warn!(%mode, "no watch, so nothing is pushed: {advice}");
     }
     block_on(app::run(config, source))
 }

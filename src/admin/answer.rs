@@ -34,8 +34,8 @@ pub(super) fn answer<B>(request: &Request<B>, metrics: &Metrics, ready: &Ready) 
     }
 }
 
-/// A page of another site can point its own name at our address (DNS rebinding) and would then read us as its own origin; its requests
-/// carry that name. A client that sends no Host is no browser.
+/// A page of another site can point its own name at our address (DNS rebinding) and would then read
+/// us as its own origin; its requests carry that name. A client that sends no Host is no browser.
 fn host_is_direct<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {

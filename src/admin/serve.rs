@@ -17,10 +17,12 @@ const CONNECTIONS: usize = 64;
 /// A client that doesn't send a head, or stays idle, for this long is cut off.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// With no descriptor left, accept fails at once and for ever: without a pause the loop would take a whole core.
+/// With no descriptor left, accept fails at once and for ever: without a pause the loop would take
+/// a whole core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `/metrics`, `/healthz` and `/readyz` until it is time to leave. Spawn it through [`Drain::spawn`].
+/// Serves `/metrics`, `/healthz` and `/readyz` until it is time to leave. Spawn it through
+/// [`Drain::spawn`].
 pub async fn serve(listener: TcpListener, metrics: Metrics, ready: Ready, drain: Drain) {
     let seats = Arc::new(Semaphore::new(CONNECTIONS));
     loop {

@@ -37,12 +37,14 @@ pub(super) enum Sub {
 
 #[derive(Clone, Debug, ClapArgs)]
 pub(super) struct Run {
-    /// The configuration; if not given, proxy.toml in this directory, if it is there. Flags override it
+    /// The configuration; if not given, proxy.toml in this directory, if it is there. Flags
+    /// override it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[arg(long, value_name = "URL", help = "The server behind, as in http://127.0.0.1:3000")]
     origin: Option<String>,
-    /// Paths that are polled, as in '/api/**'; may be repeated, and replaces the watches of the file
+    /// Paths that are polled, as in '/api/**'; may be repeated, and replaces the watches of the
+    /// file
     #[arg(long, value_name = "GLOB")]
     watch: Vec<String>,
     /// Where clients connect

@@ -50,8 +50,8 @@ impl From<Exit> for std::process::ExitCode {
     }
 }
 
-/// Reads the command line, `args` beginning with the program's name. What is wrong with it, or with the configuration, is written to
-/// standard error.
+/// Reads the command line, `args` beginning with the program's name. What is wrong with it, or with
+/// the configuration, is written to standard error.
 pub fn command<I>(args: I) -> Command
 where
     I: IntoIterator<Item: Into<OsString> + Clone>,

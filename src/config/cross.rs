@@ -1,4 +1,5 @@
-//! Rules between keys. Each speaks only where the keys that it compares are sound, lest one slip be reported twice.
+//! Rules between keys. Each speaks only where the keys that it compares are sound, lest one slip be
+//! reported twice.
 
 use super::fault::Place;
 use super::file::Draft;

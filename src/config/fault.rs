@@ -24,8 +24,8 @@ pub(super) struct Fault {
     pub text: String,
 }
 
-/// Everything that is wrong with a configuration, in the order of the file. [`fmt::Display`] writes one line per fault, but
-/// for a syntax error, which shows the line and a caret.
+/// Everything that is wrong with a configuration, in the order of the file. [`fmt::Display`] writes
+/// one line per fault, but for a syntax error, which shows the line and a caret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults {
     /// The file as the operator named it; `None` if there is none.

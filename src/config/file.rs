@@ -1,4 +1,5 @@
-//! The file form: walks the document once, reads what the table of keys knows, and keeps every fault.
+//! The file form: walks the document once, reads what the table of keys knows, and keeps every
+//! fault.
 
 use super::fault::{Fault, Faults, Place, line_of, nearest};
 use super::keys::{Key, SECTIONS, Section, WATCH, WatchForm};
@@ -256,7 +257,8 @@ fn dotted(section: &str, name: &str) -> String {
     if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
 }
 
-/// What to say about a key that nobody knows: a slip, a key of another table, or the list of what there is.
+/// What to say about a key that nobody knows: a slip, a key of another table, or the list of what
+/// there is.
 fn unknown<T>(section: &str, keys: &'static [Key<T>], word: &str) -> String {
     let here = keys.iter().map(|key| key.name);
     let tables = SECTIONS.iter().map(|section| section.name).chain(["watch"]);

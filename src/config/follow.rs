@@ -1,7 +1,8 @@
 //! Tells when the file has new content.
 //!
-//! The directory is watched and not the file: editors and Kubernetes replace the file (by rename, or by swapping a symbolic link beside
-//! it), and a watch on the old file would never speak again. What counts is the content: noise in the directory wakes, but isn't reported.
+//! The directory is watched and not the file: editors and Kubernetes replace the file (by rename,
+//! or by swapping a symbolic link beside it), and a watch on the old file would never speak again.
+//! What counts is the content: noise in the directory wakes, but isn't reported.
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,8 @@ use tokio::sync::Notify;
 /// A replaced file is several events; a reload waits until they are over.
 const QUIET: Duration = Duration::from_millis(100);
 
-/// In a directory that is never quiet (a log file beside the configuration) the wait ends all the same.
+/// In a directory that is never quiet (a log file beside the configuration) the wait ends all the
+/// same.
 const ROUNDS: usize = 10;
 
 /// Follows one file until dropped.
@@ -22,7 +24,8 @@ pub struct Follow {
     _watcher: RecommendedWatcher,
     /// The file as named, symbolic links unresolved.
     path: PathBuf,
-    /// One permit at most, so that a thousand events are one wake-up; set by the watcher's own thread.
+    /// One permit at most, so that a thousand events are one wake-up; set by the watcher's own
+    /// thread.
     woken: Arc<Notify>,
     /// An event was taken and not yet looked into: a caller that gave up waiting must not lose it.
     pending: bool,
@@ -30,7 +33,8 @@ pub struct Follow {
     content: Vec<u8>,
 }
 
-/// Begins to follow a file. Content that changes after this call is reported by [`Follow::changed`].
+/// Begins to follow a file. Content that changes after this call is reported by
+/// [`Follow::changed`].
 ///
 /// # Errors
 /// The system has no watch left, or the directory isn't there.
@@ -38,7 +42,8 @@ pub fn watch_file(path: &Path) -> notify::Result<Follow> {
     let woken = Arc::new(Notify::new());
     let waker = Arc::clone(&woken);
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Our own reading is an access: taking it for a change would wake us for ever. An error may hide a change.
+        // Our own reading is an access: taking it for a change would wake us for ever. An error may
+        // hide a change.
         if event.map_or(true, |event| !event.kind.is_access()) {
             waker.notify_one();
         }

@@ -1,5 +1,6 @@
-//! Every key of the file, in the order of `proxy.toml.example`: how it is read and where it goes. The parser, the search for the
-//! nearest key and the test of the example all walk this table, so that none of them can drift.
+//! Every key of the file, in the order of `proxy.toml.example`: how it is read and where it goes.
+//! The parser, the search for the nearest key and the test of the example all walk this table, so
+//! that none of them can drift.
 
 use super::nouns as noun;
 use super::value::{Read, Value, duration, list, number, size, truth, word};

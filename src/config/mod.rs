@@ -1,7 +1,7 @@
 //! What an operator can say: the file form is read and checked into the form that the rooms use.
 //!
-//! [`Source`] is where it comes from (file, flags); [`Source::load`] gives a [`Config`] or all [`Faults`] together;
-//! [`watch_file`] tells when to load again.
+//! [`Source`] is where it comes from (file, flags); [`Source::load`] gives a [`Config`] or all
+//! [`Faults`] together; [`watch_file`] tells when to load again.
 
 mod checked;
 mod cross;

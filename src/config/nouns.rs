@@ -25,7 +25,8 @@ pub(super) fn listen_or_off(value: &Value<'_>) -> Read<Option<SocketAddr>> {
     if text(value, "127.0.0.1:9090")? == "off" { Ok(None) } else { listen(value).map(Some) }
 }
 
-/// The origin: `http`, host, perhaps a port, nothing else. Never repeats a text that may hold a password.
+/// The origin: `http`, host, perhaps a port, nothing else. Never repeats a text that may hold a
+/// password.
 pub(super) fn origin(value: &Value<'_>) -> Read<Uri> {
     let written = text(value, "http://127.0.0.1:3000")?;
     let advice = "write \"http://host:port\"";
@@ -203,7 +204,8 @@ fn unescape(token: &str) -> Option<String> {
     valid.then(|| token.replace("~1", "/").replace("~0", "~"))
 }
 
-/// Who may share one central poll. One choice so far: the wider ones need proof that the origin shows all the same.
+/// Who may share one central poll. One choice so far: the wider ones need proof that the origin
+/// shows all the same.
 pub(super) fn audience(value: &Value<'_>) -> Read<()> {
     match text(value, "credential")? {
         "credential" => Ok(()),

@@ -17,7 +17,8 @@ pub struct Source {
 impl Source {
     /// Reads and checks the whole. Does nothing else: no port is bound, no name is looked up.
     ///
-    /// Without any watch the mode is `observe` at most: there is nothing to push, and the operator learns what could be.
+    /// Without any watch the mode is `observe` at most: there is nothing to push, and the operator
+    /// learns what could be.
     ///
     /// # Errors
     /// All faults together.

@@ -40,5 +40,7 @@ async fn answers_until_it_is_time_to_leave() {
     assert_eq!(&first, b"HTTP/1.1 200");
     drain.leave();
     drain.left().await;
-    assert!(TcpStream::connect(address).await.is_err());
+    let mut rest = String::new();
+    idle.read_to_string(&mut rest).await.unwrap();
+    assert!(rest.ends_with("\r\n\r\nok\n"), "{rest}");
 }

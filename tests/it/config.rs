@@ -3,7 +3,8 @@
 use pollcast::config::{Faults, load, parse};
 use std::path::Path;
 
-/// Cases: the file, `=>`, the message; `---` between them. A first line with a sound origin is put before each file.
+/// Cases: the file, `=>`, the message; `---` between them. A first line with a sound origin is put
+/// before each file.
 const CASES: &str = include_str!("faults.txt");
 
 #[test]
@@ -17,7 +18,7 @@ fn each_fault_says_what_and_what_to_do() {
             Err(faults) => faults.to_string(),
         };
         if got != want.trim_end() {
-            wrong += &format!("{text}\n=>\n{got}\n---\n");
+            wrong.extend([text, "\n=>\n", got.as_str(), "\n---\n"]);
         }
     }
     assert!(wrong.is_empty(), "these now read:\n{wrong}");
