@@ -1,3 +1,65 @@
-//! The binary: see the library's front page.
+//! The binary: command line → log lines → runtime → the app. The library's front page has the map.
 
-fn main() {}
+use pollcast::cli::{self, Command, Exit};
+use pollcast::config::{Config, Log, LogFormat, Source};
+use pollcast::telemetry::{self, Lines};
+use pollcast::{app, config};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+/// After a rush of streams has left, it gives the memory back, which the system's allocator
+/// doesn't.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    match cli::command(std::env::args_os()) {
+        Command::Run { config, source } => run(*config, source),
+        Command::Demo { listen, admin } => demo(listen, admin),
+        Command::Done(exit) => exit,
+    }
+    .into()
+}
+
+fn run(config: Config, source: Source) -> Exit {
+    start_log(&config.log);
+    if let Some(path) = &source.file {
+        tracing::info!(file = %path.display(), "configuration read");
+    }
+    if config.watches.is_empty() {
+        let mode = config.mode;
+        let advice = "name what the pages poll, as in --watch '/api/**'";
+        tracing::warn!(%mode, "no watch, so nothing is pushed: {advice}");
+    }
+    block_on(app::run(config, source))
+}
+
+fn demo(listen: SocketAddr, admin: Option<SocketAddr>) -> Exit {
+    // The demo speaks for itself: only what is wrong should stand between its lines.
+    start_log(&Log { level: "warn".to_owned(), format: config::LogFormat::Text });
+    block_on(app::demo(listen, admin))
+}
+
+fn start_log(log: &Log) {
+    let lines = match log.format {
+        LogFormat::Text => Lines::Text,
+        LogFormat::Json => Lines::Json,
+    };
+    telemetry::init(&log.level, lines);
+}
+
+fn block_on(task: impl Future<Output = anyhow::Result<()>>) -> Exit {
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(task));
+    match result {
+        Ok(()) => Exit::Fine,
+        Err(error) => {
+            cli::complain_of_run(&error);
+            Exit::Failed
+        }
+    }
+}

@@ -17,6 +17,17 @@ pub enum Mode {
     Push,
 }
 
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Observe => "observe",
+            Self::Collapse => "collapse",
+            Self::Push => "push",
+        })
+    }
+}
+
 /// Everything an operator decided.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -57,7 +68,8 @@ pub struct Identity {
     pub cookies: Vec<String>,
     /// Query parameters that are cache busters: no part of a topic.
     pub cache_busters: Vec<String>,
-    /// Request fields that never change what the origin answers (lower case; a trailing `*` matches a prefix), beside the built-in ones.
+    /// Request fields that never change what the origin answers (lower case; a trailing `*` matches
+    /// a prefix), beside the built-in ones.
     pub irrelevant: Vec<String>,
 }
 

@@ -1,8 +1,9 @@
 //! Path globs, matched the same in Rust and in the page.
 //!
-//! Format: `*` is any run of characters but `/`; `**` is any run at all; `?` is one character but `/`; `{a,b}` is one of the
-//! alternatives (not nested); everything else is itself. A glob begins with `/` or `**`. `/api/**` matches `/api/x` and
-//! `/api/x/y`, and `/api` itself. One regular expression serves both engines.
+//! Format: `*` is any run of characters but `/`; `**` is any run at all; `?` is one character but
+//! `/`; `{a,b}` is one of the alternatives (not nested); everything else is itself. A glob begins
+//! with `/` or `**`. `/api/**` matches `/api/x` and `/api/x/y`, and `/api` itself. One regular
+//! expression serves both engines.
 
 use std::fmt::Write as _;
 

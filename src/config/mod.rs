@@ -1,10 +1,30 @@
 //! What an operator can say: the file form is read and checked into the form that the rooms use.
+//!
+//! [`Source`] is where it comes from (file, flags); [`Source::load`] gives a [`Config`] or all
+//! [`Faults`] together; [`watch_file`] tells when to load again.
 
 mod checked;
+mod cross;
+mod fault;
+mod file;
+mod follow;
 mod glob;
+mod keys;
+mod nouns;
+mod source;
+#[cfg(test)]
+mod tests;
+mod value;
 
 pub use checked::{
     Admin, Config, Identity, Inject, Interval, Limits, Log, LogFormat, Mode, Poll, StreamTimes,
     Timeouts, Watch,
 };
+pub use fault::Faults;
+pub use file::{Flags, parse};
+pub use follow::{Follow, watch_file};
 pub use glob::{Glob, GlobError};
+pub use source::{Source, load};
+
+/// A file with every key, its default and what changing it costs.
+pub const EXAMPLE: &str = include_str!("../../proxy.toml.example");

@@ -1,6 +1,7 @@
 //! Every metric family: name, help and label values stand here and nowhere else.
 //!
-//! Labels are bounded by their type: only `&'static str` comes in, so no path, host or other input becomes a series.
+//! Labels are bounded by their type: only `&'static str` comes in, so no path, host or other input
+//! becomes a series.
 
 use super::process::Process;
 use prometheus_client::metrics::counter::Counter;
@@ -53,8 +54,8 @@ struct Families {
     connections: Gauge,
 }
 
-/// A counter family with one label. The known values exist from the start (a dashboard shows 0, not a gap) and are found
-/// without a lock; another literal gets its own series at first use.
+/// A counter family with one label. The known values exist from the start (a dashboard shows 0, not
+/// a gap) and are found without a lock; another literal gets its own series at first use.
 #[derive(Debug)]
 struct Labelled {
     /// Key of the one label.
@@ -165,7 +166,8 @@ impl Metrics {
         self.0.requests.inc(decision);
     }
 
-    /// A central poll ended: `changed`, `same`, `not_modified`, `status`, `error`, `timeout`, `older` or `limit`.
+    /// A central poll ended: `changed`, `same`, `not_modified`, `status`, `error`, `timeout`,
+    /// `older` or `limit`.
     pub fn origin_poll(&self, outcome: &'static str) {
         self.0.origin_polls.inc(outcome);
     }
@@ -246,12 +248,13 @@ impl Metrics {
         self.0.connections.dec();
     }
 
-    /// All families as OpenMetrics text ([`CONTENT_TYPE`]). Reads `/proc/self`.
+    /// All families as `OpenMetrics` text ([`CONTENT_TYPE`]). Reads `/proc/self`.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut text = String::new();
         if prometheus_client::encoding::text::encode(&mut text, &self.0.registry).is_err() {
-            // Writing to a string can't fail; half a page must not pass for a whole one all the same.
+            // Writing to a string can't fail; half a page must not pass for a whole one all the
+            // same.
             text.clear();
         }
         text

@@ -4,5 +4,5 @@ mod lines;
 mod metrics;
 mod process;
 
-pub use lines::{Lines, init};
+pub use lines::{Lines, init, is_filter};
 pub use metrics::{CONTENT_TYPE, Metrics};

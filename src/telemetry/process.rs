@@ -6,7 +6,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use std::fs;
 
-/// Clock ticks per second in `/proc/self/stat`: part of Linux's stable interface on every architecture we build for.
+/// Clock ticks per second in `/proc/self/stat`: part of Linux's stable interface on every
+/// architecture we build for.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Reads at each scrape; where there is no `/proc`, the families are absent.
@@ -54,7 +55,8 @@ fn cpu_seconds() -> Option<f64> {
 }
 
 fn parse_cpu_seconds(stat: &str) -> Option<f64> {
-    // The second field is the program's name in parentheses and may hold anything: count from the last one.
+    // The second field is the program's name in parentheses and may hold anything: count from the
+    // last one.
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     let user: u32 = fields.nth(11)?.parse().ok()?;
     let system: u32 = fields.next()?.parse().ok()?;
