@@ -25,7 +25,9 @@ export function Meter() {
         label="Last change arrived after"
         value={last ? last.ms : '–'}
         unit={last ? 'ms' : ''}
-        hint={last ? `median of ${meter.arrivals.length}: ${median(meter.arrivals)} ms` : 'none yet'}
+        hint={
+          last ? `median of ${meter.arrivals.length}: ${median(meter.arrivals).toLocaleString()} ms` : 'none yet'
+        }
       />
       <Bars arrivals={meter.arrivals} />
     </section>
