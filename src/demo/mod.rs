@@ -17,7 +17,7 @@ mod tests;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-/// Globs over the writes of the demo's page that change what its polled endpoints answer: an item's
+/// Glob over the writes of the demo's page that change what its polled endpoints answer: an item's
 /// change shows in `/api/board` and in `/api/events`, which the paths don't tell.
 pub const WRITES: &str = "/api/**";
 

@@ -72,8 +72,8 @@ function Card({ item, before, after, actions }) {
       <div className="foot">
         <span className="by">{item.by}</span>
         <span className="tools">
-          <Tool label={`Move “${item.title}” to ${before?.title}`} sign="←" to={before} act={move} />
-          <Tool label={`Move “${item.title}” to ${after?.title}`} sign="→" to={after} act={move} />
+          <Tool item={item} sign="←" to={before} act={move} />
+          <Tool item={item} sign="→" to={after} act={move} />
           <button
             type="button"
             title="Delete"
@@ -88,10 +88,15 @@ function Card({ item, before, after, actions }) {
   );
 }
 
-function Tool({ label, sign, to, act }) {
+function Tool({ item, sign, to, act }) {
   if (!to) return null;
   return (
-    <button type="button" title={`To ${to.title}`} aria-label={label} onClick={() => act(to)}>
+    <button
+      type="button"
+      title={`To ${to.title}`}
+      aria-label={`Move “${item.title}” to ${to.title}`}
+      onClick={() => act(to)}
+    >
       {sign}
     </button>
   );

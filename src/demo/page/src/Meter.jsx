@@ -1,6 +1,6 @@
 import { ARRIVALS_MAX, useMeter } from './meter.js';
 
-/** The top of the bars, in milliseconds: what polling every two seconds takes at worst, and a bit. */
+/** The top of the bars, in milliseconds: polling every two seconds at its worst, and a bit. */
 const BAR_TOP_MS = 2200;
 
 export function Meter() {
@@ -25,9 +25,7 @@ export function Meter() {
         label="Last change arrived after"
         value={last ? last.ms : '–'}
         unit={last ? 'ms' : ''}
-        hint={
-          last ? `median of ${meter.arrivals.length}: ${median(meter.arrivals).toLocaleString()} ms` : 'none yet'
-        }
+        hint={last ? medianText(meter.arrivals) : 'none yet'}
       />
       <Bars arrivals={meter.arrivals} />
     </section>
@@ -51,7 +49,7 @@ function Bars({ arrivals }) {
   const width = 10;
   const height = 56;
   const text = arrivals.length
-    ? `The last ${arrivals.length} arrivals, in milliseconds: ${arrivals.map((a) => a.ms).join(', ')}`
+    ? `The last arrivals, in milliseconds: ${arrivals.map((arrival) => arrival.ms).join(', ')}`
     : 'No change has arrived yet';
   const free = ARRIVALS_MAX - arrivals.length;
   return (
@@ -93,8 +91,10 @@ function Bars({ arrivals }) {
   );
 }
 
-function median(arrivals) {
+function medianText(arrivals) {
   const sorted = arrivals.map((arrival) => arrival.ms).sort((a, b) => a - b);
   const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : Math.round((sorted[middle - 1] + sorted[middle]) / 2);
+  const median =
+    sorted.length % 2 ? sorted[middle] : Math.round((sorted[middle - 1] + sorted[middle]) / 2);
+  return `median of ${sorted.length}: ${median.toLocaleString()} ms`;
 }

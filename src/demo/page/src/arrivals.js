@@ -22,7 +22,8 @@ export function useArrivals(events) {
         (event) => event.id > seen.current && event.mark !== MARK && event.at >= visibleSince,
       );
       if (fresh.length > 0) {
-        arrived(fresh.reverse().map((event) => ({ id: event.id, ms: Math.max(0, now - event.at) })));
+        const took = (event) => ({ id: event.id, ms: Math.max(0, now - event.at) });
+        arrived(fresh.reverse().map(took));
       }
     }
     seen.current = events[0].id;
