@@ -1,1 +1,345 @@
-//! Topics and subscriptions.
+//! Topics and subscriptions: who gets which state, and when.
+//!
+//! Locks, always taken in this order, each for a few instructions and never across an await: the topic map, one topic, one
+//! mailbox. A subscriber is added under the map's lock, so that the sweep can't forget a topic that is being subscribed to.
+
+mod keep;
+mod mailbox;
+mod state;
+mod subscriber;
+mod topic;
+
+pub use subscriber::{Subscriber, View};
+pub use topic::About;
+
+use crate::config::{Config, Limits, Poll};
+use crate::drain::Drain;
+use crate::stream::Bye;
+use crate::telemetry::Metrics;
+use crate::upstream::Origin;
+use crate::watch::{
+    Gate, IdentityId, Keyer, PollRequest, Poller, Refusal, Snapshot, StateHash, TopicKey,
+};
+use arc_swap::ArcSwap;
+use keep::Keep;
+use mailbox::Mailbox;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use tokio::time::Instant;
+use topic::Topic;
+
+/// What names the state of one passing answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The state.
+    pub hash: StateHash,
+    /// Its number within this process's epoch.
+    pub seq: u64,
+}
+
+/// One topic that a stream wants.
+#[derive(Debug)]
+pub struct Wish {
+    /// Which.
+    pub key: TopicKey,
+    /// What it is about.
+    pub about: About,
+    /// What a central poll should send.
+    pub request: PollRequest,
+    /// State that the client holds.
+    pub have: Option<StateHash>,
+    /// How often the app polls.
+    pub every: Duration,
+}
+
+/// The stream cap is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many streams: limits.streams is reached")]
+pub struct Full;
+
+/// All topics and streams of this process. Clones share them.
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+/// What a configuration decides about topics.
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    /// Caps.
+    limits: Limits,
+    /// Times of polls.
+    poll: Poll,
+}
+
+struct Inner {
+    /// Every topic in memory, those without subscribers for a while too.
+    topics: Mutex<HashMap<TopicKey, Arc<Topic>>>,
+    /// Every stream, so that `bye` reaches it; by a number that is never used again.
+    streams: Mutex<(u64, BTreeMap<u64, Weak<Mailbox>>)>,
+    /// Streams that count against the cap.
+    open: AtomicUsize,
+    /// Bytes and counts against the caps.
+    keep: Keep,
+    /// When an identity last wrote: snapshots from before don't answer it. Entries older than `collapse_max_age` mean nothing.
+    wrote: Mutex<HashMap<IdentityId, Instant>>,
+    /// Replaced as a whole at a reload.
+    settings: ArcSwap<Settings>,
+    /// Shared by all pollers; replaced at a reload, running pollers keep theirs.
+    poller: ArcSwap<Poller>,
+    /// Names this run of this process.
+    epoch: String,
+    /// Jitter. Seeded, so that a simulation can be replayed.
+    random: Mutex<fastrand::Rng>,
+    /// Poller tasks.
+    drain: Drain,
+    /// Counters.
+    metrics: Metrics,
+}
+
+impl Hub {
+    /// An empty hub. `seed` feeds the epoch's name and all jitter.
+    #[must_use]
+    pub fn new(
+        config: &Config,
+        origin: Arc<dyn Origin>,
+        keyer: Arc<Keyer>,
+        (drain, metrics): (Drain, Metrics),
+        seed: u64,
+    ) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let epoch = format!("{:016x}", random.u64(..));
+        let poller = poller(config, origin, keyer, &metrics);
+        Self(Arc::new(Inner {
+            topics: Mutex::default(),
+            streams: Mutex::default(),
+            open: AtomicUsize::new(0),
+            keep: Keep::default(),
+            wrote: Mutex::default(),
+            settings: ArcSwap::from_pointee(settings(config)),
+            poller: ArcSwap::from_pointee(poller),
+            epoch,
+            random: Mutex::new(random),
+            drain,
+            metrics,
+        }))
+    }
+
+    /// Names this run of this process: `seq` counts within it.
+    #[must_use]
+    pub fn epoch(&self) -> &str {
+        &self.0.epoch
+    }
+
+    /// Takes over the caps and times of a new configuration. Topics and streams go on.
+    pub fn reconfigure(&self, config: &Config, origin: Arc<dyn Origin>, keyer: Arc<Keyer>) {
+        self.0.settings.store(Arc::new(settings(config)));
+        self.0.poller.store(Arc::new(poller(config, origin, keyer, &self.0.metrics)));
+    }
+
+    /// An answer that passed through to whoever asked, whose request began at `begun`. Creates the topic if there is room.
+    /// Returns the position of that answer's state, or `None` if it can't be pushed.
+    #[must_use]
+    pub fn observe(
+        &self,
+        key: TopicKey,
+        about: About,
+        begun: Instant,
+        answer: Result<Snapshot, Refusal>,
+    ) -> Option<Position> {
+        let topic = {
+            let mut topics = self.0.topics();
+            match (topics.get(&key), &answer) {
+                (Some(topic), _) => Arc::clone(topic),
+                // A refusal of something nobody subscribes to is nobody's business.
+                (None, Err(_)) => return None,
+                (None, Ok(_)) => self.0.create(&mut topics, key, about)?,
+            }
+        };
+        topic.passed(&self.0, begun, answer)
+    }
+
+    /// True if a passing answer of this topic would tell somebody something.
+    #[must_use]
+    pub fn knows(&self, key: TopicKey) -> bool {
+        self.0.topics().contains_key(&key)
+    }
+
+    /// The state, if it may answer a request of this identity that came now: verified within `collapse_max_age`, after the
+    /// last hint that touches the topic, and after the identity's last write.
+    #[must_use]
+    pub fn fresh(&self, key: TopicKey, identity: IdentityId) -> Option<(Arc<Snapshot>, Position)> {
+        let topic = self.0.topics().get(&key).map(Arc::clone)?;
+        let oldest = Instant::now().checked_sub(self.0.settings.load().poll.collapse_max_age)?;
+        let wrote = locked(&self.0.wrote).get(&identity).copied();
+        topic.fresh(wrote.map_or(oldest, |wrote| wrote.max(oldest)))
+    }
+
+    /// A write by this identity came back: what it reads from now on includes the write.
+    pub fn wrote(&self, identity: IdentityId) {
+        const ENOUGH: usize = 1024;
+        let now = Instant::now();
+        let max_age = self.0.settings.load().poll.collapse_max_age;
+        let mut wrote = locked(&self.0.wrote);
+        if wrote.len() >= ENOUGH {
+            wrote.retain(|_, at| now.saturating_duration_since(*at) <= max_age);
+        }
+        wrote.insert(identity, now);
+    }
+
+    /// Something says that topics may have changed: polls those that `touches` picks and somebody subscribes to.
+    pub fn hint(&self, touches: impl Fn(&About) -> bool) {
+        let now = Instant::now();
+        let touched: Vec<_> = self
+            .0
+            .topics()
+            .values()
+            .filter(|topic| touches(&topic.about))
+            .map(Arc::clone)
+            .collect();
+        for topic in touched {
+            topic.hint(now);
+        }
+    }
+
+    /// Opens a stream's subscriptions. A wish that can't be granted (`Err` names the reason) is `gone` on the stream.
+    ///
+    /// # Errors
+    /// [`Full`] at the stream cap.
+    pub fn subscribe(
+        &self,
+        wishes: Vec<Result<Wish, &'static str>>,
+        view: View,
+    ) -> Result<Subscriber, Full> {
+        let limit = self.0.settings.load().limits.streams;
+        let count = |open: usize| (open < limit).then_some(open + 1);
+        if self.0.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count).is_err() {
+            self.0.metrics.limit("streams");
+            return Err(Full);
+        }
+        self.0.metrics.stream_opened();
+        let mailbox = Arc::new(Mailbox::new(wishes.len()));
+        let id = {
+            let mut streams = locked(&self.0.streams);
+            streams.0 += 1;
+            let id = streams.0;
+            streams.1.insert(id, Arc::downgrade(&mailbox));
+            id
+        };
+        let slots = wishes.into_iter().enumerate();
+        let slots = slots.map(|(index, wish)| self.0.slot(index, wish, &mailbox)).collect();
+        Ok(Subscriber::new(Arc::clone(&self.0), id, mailbox, slots, view))
+    }
+
+    /// Ends every stream. Clients come back after `retry`, spread from half to one and a half of it.
+    pub fn bye(&self, reason: &'static str, retry: Duration) {
+        let mailboxes: Vec<_> =
+            locked(&self.0.streams).1.values().filter_map(Weak::upgrade).collect();
+        for mailbox in mailboxes {
+            mailbox.bye(Bye { reason, retry: self.jitter(retry) });
+        }
+    }
+
+    /// A duration from half to one and a half of the given one.
+    #[must_use]
+    pub fn jitter(&self, around: Duration) -> Duration {
+        around.mul_f64(0.5 + locked(&self.0.random).f64())
+    }
+
+    /// Forgets topics that nobody has subscribed to for `poll.linger`. Never returns; run it as a task.
+    pub async fn sweep(self) {
+        loop {
+            let linger = self.0.settings.load().poll.linger;
+            tokio::time::sleep(linger.clamp(Duration::from_millis(100), Duration::from_secs(5)))
+                .await;
+            self.0.forget_idle(&mut self.0.topics(), linger);
+        }
+    }
+
+    /// Topics in memory, and how many of them are polled.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        let topics = self.0.topics();
+        (topics.len(), topics.values().filter(|topic| topic.is_polled()).count())
+    }
+}
+
+impl Inner {
+    fn topics(&self) -> MutexGuard<'_, HashMap<TopicKey, Arc<Topic>>> {
+        locked(&self.topics)
+    }
+
+    /// Adds an empty topic, if there is room after idle ones have made place.
+    fn create(
+        &self,
+        topics: &mut HashMap<TopicKey, Arc<Topic>>,
+        key: TopicKey,
+        about: About,
+    ) -> Option<Arc<Topic>> {
+        if topics.len() >= self.settings.load().limits.topics {
+            self.forget_idle(topics, Duration::ZERO);
+            if topics.len() >= self.settings.load().limits.topics {
+                self.metrics.limit("topics");
+                return None;
+            }
+        }
+        let topic = Arc::new(Topic::new(key, about));
+        topics.insert(key, Arc::clone(&topic));
+        self.metrics.topics(i64::try_from(topics.len()).unwrap_or(i64::MAX));
+        Some(topic)
+    }
+
+    fn forget_idle(&self, topics: &mut HashMap<TopicKey, Arc<Topic>>, linger: Duration) {
+        let now = Instant::now();
+        topics.retain(|_, topic| !topic.forget_if_idle(self, now, linger));
+        self.metrics.topics(i64::try_from(topics.len()).unwrap_or(i64::MAX));
+    }
+
+    fn slot(
+        self: &Arc<Self>,
+        index: usize,
+        wish: Result<Wish, &'static str>,
+        mailbox: &Arc<Mailbox>,
+    ) -> subscriber::Slot {
+        let wish = match wish {
+            Ok(wish) => wish,
+            Err(reason) => return subscriber::Slot::refused(reason),
+        };
+        let mut topics = self.topics();
+        let topic = match topics.get(&wish.key) {
+            Some(topic) => Some(Arc::clone(topic)),
+            None => self.create(&mut topics, wish.key, wish.about.clone()),
+        };
+        match topic {
+            Some(topic) => topic.subscribe(self, wish, (index, mailbox)),
+            None => subscriber::Slot::refused("limit"),
+        }
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings { limits: config.limits, poll: config.poll }
+}
+
+fn poller(
+    config: &Config,
+    origin: Arc<dyn Origin>,
+    keyer: Arc<Keyer>,
+    metrics: &Metrics,
+) -> Poller {
+    Poller {
+        origin,
+        gate: Arc::new(Gate::new(&config.poll, metrics.clone())),
+        times: config.poll,
+        body_limit: config.limits.body,
+        keyer,
+    }
+}
+
+/// A panic while a lock was held is a bug of ours; going on with the data as it is serves the user better than failing.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

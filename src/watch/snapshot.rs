@@ -58,7 +58,7 @@ impl Validator {
 }
 
 /// One observed 200 of a topic.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Names the state.
     pub hash: StateHash,

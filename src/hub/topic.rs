@@ -1,0 +1,366 @@
+//! One topic: its states, its subscribers, its poller.
+
+use super::mailbox::Mailbox;
+use super::state::{Stale, States};
+use super::subscriber::{Slot, Told};
+use super::{Inner, Position, View, Wish, locked};
+use crate::config::{Interval, Watch};
+use crate::watch::{
+    Outcome, PollHandle, Refusal, Seen, Sink, Snapshot, StateHash, TopicKey, Validator,
+};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A topic that can't be pushed is remembered this long: asking again could end the user's session again.
+const REMEMBER_REFUSED: Duration = Duration::from_secs(600);
+
+/// What a topic is about.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// Its rule.
+    pub watch: Arc<Watch>,
+    /// Path of the target, without the query.
+    pub path: String,
+}
+
+/// One polled representation.
+pub struct Topic {
+    /// Its key in the map.
+    key: TopicKey,
+    /// Rule and path.
+    pub about: About,
+    /// Everything that changes.
+    state: Mutex<State>,
+}
+
+struct State {
+    /// What the origin was seen to say.
+    states: States,
+    /// Bytes that count against the cap for this topic.
+    held: usize,
+    /// Subscriptions, by a number that is never used again.
+    subs: BTreeMap<u64, Sub>,
+    /// Number of the newest subscription.
+    newest: u64,
+    /// How often each cadence is wanted: the first is the poller's.
+    cadences: BTreeMap<Duration, usize>,
+    /// Polls while there is a subscriber, and only then.
+    poller: Option<PollHandle>,
+    /// Since when nobody subscribes.
+    idle: Instant,
+    /// The last hint that touched this topic.
+    hinted: Option<Instant>,
+    /// A subscriber waits for the state to be verified: tell all when it is, even if it is the same.
+    awaited: bool,
+}
+
+/// One subscription.
+struct Sub {
+    /// Its stream.
+    mailbox: Arc<Mailbox>,
+    /// Its place in the stream.
+    slot: usize,
+}
+
+/// What there is to tell a subscriber.
+pub enum News {
+    /// Nothing.
+    Nothing,
+    /// Not to be answered locally.
+    Stale(Stale),
+    /// Not on this stream any more.
+    Gone(&'static str),
+    /// To the state `hash`: event name and bytes.
+    State(&'static str, Bytes, StateHash),
+}
+
+impl Topic {
+    /// Without a state and without subscribers.
+    pub fn new(key: TopicKey, about: About) -> Self {
+        let state = State {
+            states: States::default(),
+            held: 0,
+            subs: BTreeMap::new(),
+            newest: 0,
+            cadences: BTreeMap::new(),
+            poller: None,
+            idle: Instant::now(),
+            hinted: None,
+            awaited: false,
+        };
+        Self { key, about, state: Mutex::new(state) }
+    }
+
+    /// Adds a subscription, and starts the poller if it is the first.
+    pub fn subscribe(
+        self: &Arc<Self>,
+        hub: &Arc<Inner>,
+        wish: Wish,
+        (slot, mailbox): (usize, &Arc<Mailbox>),
+    ) -> Slot {
+        let mut state = locked(&self.state);
+        if state.states.is_refused() {
+            return Slot::refused("unwatchable");
+        }
+        state.newest += 1;
+        let id = state.newest;
+        state.subs.insert(id, Sub { mailbox: Arc::clone(mailbox), slot });
+        let cadence = self.cadence(hub, wish.every);
+        *state.cadences.entry(cadence).or_insert(0) += 1;
+        let fastest = state.cadences.keys().next().copied().unwrap_or(cadence);
+        match &state.poller {
+            Some(poller) => {
+                poller.request(wish.request);
+                poller.cadence(fastest);
+            }
+            None => {
+                let sink = TopicSink { topic: Arc::downgrade(self), hub: Arc::downgrade(hub) };
+                // A state that a hint has called into question since is asked for at once.
+                let last = state.states.last().filter(|last| {
+                    state.states.verified().is_some() && state.hinted.is_none_or(|h| h < *last)
+                });
+                let ignored = self.about.watch.ignore.clone().into();
+                let poller = hub.poller.load_full();
+                let times = (fastest, last);
+                state.poller =
+                    Some(poller.start(&hub.drain, wish.request, times, ignored, Arc::new(sink)));
+            }
+        }
+        drop(state);
+        hub.metrics.subscription_opened();
+        Slot::new(Arc::clone(self), id, cadence, wish.have)
+    }
+
+    /// Ends a subscription; the poller ends with the last one.
+    pub fn unsubscribe(&self, hub: &Inner, id: u64, cadence: Duration) {
+        let mut state = locked(&self.state);
+        if state.subs.remove(&id).is_none() {
+            return;
+        }
+        hub.metrics.subscription_closed();
+        if let Some(count) = state.cadences.get_mut(&cadence) {
+            *count -= 1;
+            if *count == 0 {
+                state.cadences.remove(&cadence);
+            }
+        }
+        match state.cadences.keys().next().copied() {
+            Some(fastest) => {
+                if let Some(poller) = &state.poller {
+                    poller.cadence(fastest);
+                }
+            }
+            None => {
+                state.poller = None;
+                state.idle = Instant::now();
+            }
+        }
+    }
+
+    fn cadence(&self, hub: &Inner, every: Duration) -> Duration {
+        let least = hub.settings.load().poll.min_interval;
+        match self.about.watch.interval {
+            Interval::Auto => every.max(least),
+            Interval::Every(interval) => interval.max(least),
+        }
+    }
+
+    /// A write or another signal touches this topic.
+    pub fn hint(&self, now: Instant) {
+        let mut state = locked(&self.state);
+        state.hinted = Some(now);
+        if let Some(poller) = &state.poller {
+            poller.hint(now);
+        }
+    }
+
+    /// The state, if it was verified by a request that began after `oldest` and after the last hint.
+    pub fn fresh(&self, oldest: Instant) -> Option<(Arc<Snapshot>, Position)> {
+        let state = locked(&self.state);
+        let (snapshot, seq, verified) = state.states.verified()?;
+        let fresh = verified > oldest && state.hinted.is_none_or(|hinted| verified > hinted);
+        fresh.then(|| (Arc::clone(snapshot), Position { hash: snapshot.hash, seq }))
+    }
+
+    /// An answer passed through. Returns where its state stands.
+    pub fn passed(
+        &self,
+        hub: &Inner,
+        begun: Instant,
+        answer: Result<Snapshot, Refusal>,
+    ) -> Option<Position> {
+        let hash = answer.as_ref().map(|snapshot| snapshot.hash).ok();
+        let outcome = answer.map_or_else(Outcome::Refused, Outcome::State);
+        let mut state = locked(&self.state);
+        self.absorb(hub, &mut state, begun, outcome);
+        if let Some(poller) = &state.poller {
+            poller.observed(begun);
+        }
+        let room = state.states.current().is_some();
+        hash.filter(|_| room && !state.states.is_refused()).map(|hash| state.states.position(hash))
+    }
+
+    /// What to tell a subscriber that holds `held` and was told `told`.
+    pub fn news(&self, held: Option<StateHash>, told: Told, bound: Duration, view: View) -> News {
+        let mut state = locked(&self.state);
+        if state.states.is_refused() {
+            return News::Gone("unwatchable");
+        }
+        let overdue = match state.states.verified() {
+            None => true,
+            Some((_, _, verified)) => verified.elapsed() > bound,
+        };
+        if overdue {
+            // From here on any verification is news to this subscriber.
+            state.awaited = true;
+            let stale = state.states.stale().or_else(|| {
+                // Nothing was promised yet, so there is nothing to take back.
+                (told == Told::State).then_some(Stale { reason: "unverified", status: None })
+            });
+            return match stale {
+                Some(stale) if told != Told::Stale => News::Stale(stale),
+                _ => News::Nothing,
+            };
+        }
+        let Some(hash) = state.states.current().map(|now| now.hash) else { return News::Nothing };
+        if told == Told::State && held == Some(hash) {
+            return News::Nothing;
+        }
+        match state.states.frame(held, view) {
+            Some((event, bytes)) => News::State(event, bytes, hash),
+            None => News::Nothing,
+        }
+    }
+
+    /// True if the state isn't verified within `bound`.
+    pub fn is_overdue(&self, bound: Duration, now: Instant) -> bool {
+        let state = locked(&self.state);
+        let verified = state.states.verified();
+        verified.is_none_or(|(_, _, verified)| now.saturating_duration_since(verified) > bound)
+    }
+
+    /// True while somebody subscribes.
+    pub fn is_polled(&self) -> bool {
+        locked(&self.state).poller.is_some()
+    }
+
+    /// Gives back its bytes if nobody has subscribed for `linger`; the caller then removes it.
+    pub fn forget_if_idle(&self, hub: &Inner, now: Instant, linger: Duration) -> bool {
+        let mut state = locked(&self.state);
+        let linger = if state.states.is_refused() { REMEMBER_REFUSED } else { linger };
+        let idle = state.subs.is_empty() && now.saturating_duration_since(state.idle) >= linger;
+        if idle {
+            hub.keep.change(state.held, 0, 0);
+            state.held = 0;
+        }
+        idle
+    }
+
+    fn absorb(&self, hub: &Inner, state: &mut State, begun: Instant, outcome: Outcome) -> Seen {
+        let limits = hub.settings.load().limits;
+        let was_stale = state.states.stale().is_some();
+        let seen = state.states.observe(begun, outcome, limits.history);
+        if seen == Seen::Changed && !fits(hub, state, limits.snapshots) {
+            hub.metrics.limit("snapshots");
+            tracing::warn!(watch = %self.about.watch.name, "limits.snapshots is reached");
+            state.states.no_room();
+        }
+        if state.subs.is_empty() {
+            state.idle = Instant::now();
+        }
+        let tell = match seen {
+            Seen::Changed => true,
+            Seen::Same => state.awaited,
+            Seen::Stale => !was_stale || state.states.is_refused(),
+            Seen::Older | Seen::Unclear => false,
+        };
+        if tell {
+            state.awaited = false;
+            for sub in state.subs.values() {
+                sub.mailbox.mark(sub.slot);
+            }
+        }
+        seen
+    }
+}
+
+/// Counts the topic's bytes against the cap; past states go first.
+fn fits(hub: &Inner, state: &mut State, limit: usize) -> bool {
+    let cost = state.states.cost();
+    if hub.keep.change(state.held, cost, limit) {
+        state.held = cost;
+        return true;
+    }
+    state.states.forget_past();
+    let cost = state.states.cost();
+    if hub.keep.change(state.held, cost, limit) {
+        state.held = cost;
+        return true;
+    }
+    hub.keep.change(state.held, 0, limit);
+    state.held = 0;
+    false
+}
+
+/// Where a topic's poller reports. It must not keep the topic alive: the topic holds the poller.
+struct TopicSink {
+    topic: Weak<Topic>,
+    hub: Weak<Inner>,
+}
+
+impl Sink for TopicSink {
+    fn validator(&self) -> Option<Validator> {
+        let topic = self.topic.upgrade()?;
+        let state = locked(&topic.state);
+        // While stale, the whole answer is wanted: the origin may have been replaced.
+        let (snapshot, _, _) = state.states.verified()?;
+        snapshot.validator.clone()
+    }
+
+    fn observed(&self, begun: Instant, outcome: Outcome) -> Seen {
+        let (Some(topic), Some(hub)) = (self.topic.upgrade(), self.hub.upgrade()) else {
+            return Seen::Older;
+        };
+        let kind = kind(&outcome);
+        if let Outcome::Failed(error) = &outcome {
+            tracing::debug!(watch = %topic.about.watch.name, %error, "central poll failed");
+        }
+        let mut state = locked(&topic.state);
+        let seen = topic.absorb(&hub, &mut state, begun, outcome);
+        hub.metrics.origin_poll(match (kind, seen) {
+            (_, Seen::Older | Seen::Unclear) => "older",
+            ("state", Seen::Changed) => "changed",
+            ("state", _) => "same",
+            (kind, _) => kind,
+        });
+        if state.states.is_refused() {
+            // It must not be asked again in this user's name.
+            let poller = state.poller.take();
+            drop(state);
+            tracing::info!(watch = %topic.about.watch.name, "not pushed: see `unwatchable`");
+            drop(poller);
+        }
+        seen
+    }
+}
+
+fn kind(outcome: &Outcome) -> &'static str {
+    use crate::upstream::PollError;
+    match outcome {
+        Outcome::State(_) => "state",
+        Outcome::NotModified(_) => "not_modified",
+        Outcome::Refused(Refusal::TooLong) | Outcome::Failed(PollError::TooLong) => "limit",
+        Outcome::Refused(_) => "status",
+        Outcome::Failed(PollError::Timeout) => "timeout",
+        Outcome::Failed(PollError::Io(_)) => "error",
+    }
+}
+
+impl std::fmt::Debug for Topic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Topic").field("key", &self.key).finish_non_exhaustive()
+    }
+}
