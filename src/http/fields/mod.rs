@@ -100,12 +100,17 @@ fn is_for_all(name: &str) -> bool {
 /// Removes every `Pollcast-*` field: the origin never sees one, and neither side can forge one.
 #[must_use]
 pub fn strip_pollcast(fields: HeaderMap) -> HeaderMap {
-    if !fields.keys().any(is_own) {
+    without(fields, is_own)
+}
+
+/// Removes all fields of some names; costs nothing where there are none.
+fn without(fields: HeaderMap, gone: impl Fn(&HeaderName) -> bool) -> HeaderMap {
+    if !fields.keys().any(&gone) {
         return fields;
     }
     let mut out = HeaderMap::with_capacity(fields.len());
     each(fields, |name, value| {
-        if !is_own(name) {
+        if !gone(name) {
             out.append(name.clone(), value);
         }
     });
@@ -147,6 +152,34 @@ pub fn join_cookies(fields: HeaderMap) -> HeaderMap {
         return fields;
     }
     join(fields, &COOKIE, b"; ", None)
+}
+
+/// Removes `Transfer-Encoding`, which HTTP/2 doesn't have (RFC 9113 §8.2.2).
+#[must_use]
+pub fn strip_framing(fields: HeaderMap) -> HeaderMap {
+    without(fields, |name| *name == TRANSFER_ENCODING)
+}
+
+/// Writes `Host`: in the place of what came if the second value says so, else only where none came. First of all fields
+/// then, as RFC 9110 §7.2 wants it.
+#[must_use]
+pub fn set_host(fields: HeaderMap, host: Option<&(HeaderValue, bool)>) -> HeaderMap {
+    let Some((host, replace)) = host else { return fields };
+    if let Some(there) = fields.get(HOST) {
+        if !replace || there == host {
+            return fields;
+        }
+        let mut fields = fields;
+        // Inserting keeps the place of a name that is there.
+        fields.insert(HOST, host.clone());
+        return fields;
+    }
+    let mut out = HeaderMap::with_capacity(fields.len() + 1);
+    out.append(HOST, host.clone());
+    each(fields, |name, value| {
+        out.append(name.clone(), value);
+    });
+    out
 }
 
 /// Says who asked: appends the peer to `X-Forwarded-For`, and names protocol and host where no proxy in front has.
