@@ -5,7 +5,7 @@ use super::patience::Progress;
 use crate::config::Config;
 use crate::error::{Cause, Error};
 use crate::http::{Body, fields};
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
@@ -187,6 +187,7 @@ fn finish(response: Response<Incoming>, framed: bool) -> Result<Response<Body>, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header::HOST;
 
     fn addressed(req: http::request::Builder) -> Result<Request<Body>, Error> {
         let config = Config::new(Uri::from_static("http://origin:3000"));

@@ -1,0 +1,6 @@
+//! The wire tests: one binary, real sockets, raw bytes.
+
+mod origin;
+mod passthrough;
+mod proxy;
+mod takeover;
