@@ -118,7 +118,8 @@ impl Error {
         self.cause.row().3
     }
 
-    /// The answer: plain text that names Pollcast, so that nobody looks for the fault in the origin's own pages.
+    /// The answer: plain text that names Pollcast, so that nobody looks for the fault in the
+    /// origin's own pages.
     #[must_use]
     pub fn response(&self) -> Response<Body> {
         let status = self.status();

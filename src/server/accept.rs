@@ -12,7 +12,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-/// A client that vanished without a word is noticed after about this long, tunnels and streams included.
+/// A client that vanished without a word is noticed after about this long, tunnels and streams
+/// included.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// Wait after a failure that would repeat at once (no file descriptor left, no memory).
@@ -33,7 +34,8 @@ pub async fn serve<H: Handler>(
             if slots.available_permits() == 0 {
                 metrics.limit("connections");
             }
-            // The cap comes before accept, so that who is over it waits in the kernel's queue and costs us nothing.
+            // The cap comes before accept, so that who is over it waits in the kernel's queue and
+            // costs us nothing.
             let Ok(permit) = Arc::clone(&slots).acquire_owned().await else { return };
             let (socket, peer) = accept(&listener).await;
             let admission = Admission::new(permit, metrics.clone());

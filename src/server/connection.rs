@@ -38,7 +38,8 @@ impl<H> Shared<H> {
     }
 }
 
-/// A client's place under the cap. Goes with the connection, into whichever task has it, and is given back when it drops.
+/// A client's place under the cap. Goes with the connection, into whichever task has it, and is
+/// given back when it drops.
 pub(super) struct Admission {
     /// The place itself.
     _permit: OwnedSemaphorePermit,
@@ -71,7 +72,8 @@ pub(super) struct Accepted {
     pub(super) admission: Admission,
 }
 
-/// Serves one connection to its end, or until it has become a stream or a tunnel with a task of its own.
+/// Serves one connection to its end, or until it has become a stream or a tunnel with a task of its
+/// own.
 pub(super) async fn serve<H: Handler>(
     shared: Arc<Shared<H>>,
     mut socket: TcpStream,
@@ -101,7 +103,8 @@ enum Protocol {
     Http2,
 }
 
-/// Reads as little as tells the protocols apart; `None` if the client left first. What was read comes with it.
+/// Reads as little as tells the protocols apart; `None` if the client left first. What was read
+/// comes with it.
 async fn sniff(socket: &mut TcpStream) -> Option<(Protocol, Bytes)> {
     let mut seen = [0; PREFACE.len()];
     let mut len = 0;

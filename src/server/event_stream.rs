@@ -1,7 +1,8 @@
 //! An event stream on a bare socket: what is left of a connection once hyper is out of it.
 //!
-//! The rule: a frame is asked for only when the socket has taken the one before. What waits, waits at the source, which
-//! conflates it; here is never more than one frame, whose larger part is shared by all streams.
+//! The rule: a frame is asked for only when the socket has taken the one before. What waits, waits
+//! at the source, which conflates it; here is never more than one frame, whose larger part is
+//! shared by all streams.
 
 use super::connection::Admission;
 use crate::http::{Frame, Frames};
@@ -18,8 +19,9 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-/// A client has nothing to say on a stream. A stray line end or a pipelined request is thrown away (RFC 9112 §9.6: after
-/// `Connection: close` the server "MUST NOT process any further requests"); who sends more than this is cut off.
+/// A client has nothing to say on a stream. A stray line end or a pipelined request is thrown away
+/// (RFC 9112 §9.6: after `Connection: close` the server "MUST NOT process any further requests");
+/// who sends more than this is cut off.
 const IGNORED_BYTES: usize = 64 << 10;
 
 /// What a stream begins with.
@@ -46,7 +48,8 @@ pub(super) struct EventStream {
     ignore: usize,
     /// How long a reader may take nothing.
     patience: Duration,
-    /// Runs while the reader takes nothing; boxed and made on demand, since most streams never need one.
+    /// Runs while the reader takes nothing; boxed and made on demand, since most streams never need
+    /// one.
     stalled: Option<Pin<Box<Sleep>>>,
     /// Counts the slow.
     metrics: Metrics,
@@ -136,7 +139,8 @@ impl Future for EventStream {
                 }
             }
             if this.ended {
-                // The socket closes with the task; this only says so in order. An error is the client's leave.
+                // The socket closes with the task; this only says so in order. An error is the
+                // client's leave.
                 return Pin::new(&mut this.socket).poll_shutdown(cx).map(drop);
             }
             match ready!(this.frames.poll_frame(cx)) {
@@ -147,7 +151,8 @@ impl Future for EventStream {
     }
 }
 
-/// The response head. No chunks: the stream ends with the connection (RFC 9112 §6.3), which HTTP/1.0 understands too.
+/// The response head. No chunks: the stream ends with the connection (RFC 9112 §6.3), which
+/// HTTP/1.0 understands too.
 fn head(head: &Response<()>) -> Bytes {
     let mut out = format!("HTTP/1.1 {}\r\n", Status(head.status())).into_bytes();
     for (name, value) in head.headers() {

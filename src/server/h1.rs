@@ -1,9 +1,10 @@
 //! HTTP/1.1, and the take-over of its socket.
 //!
-//! The rule: bytes of two writers never mix. hyper holds 16 KB of buffers for as long as it holds a connection, too much for
-//! a stream that is idle most of its life, so a stream takes its socket back. It may do so only at an instant when hyper is
-//! pending, waits for this very answer, and has flushed all that it ever buffered ([`Flushed`]): earlier answers on a
-//! pipelined connection may still be on their way. A tunnel takes the socket when hyper is done with the 101.
+//! The rule: bytes of two writers never mix. hyper holds 16 KB of buffers for as long as it holds a
+//! connection, too much for a stream that is idle most of its life, so a stream takes its socket
+//! back. It may do so only at an instant when hyper is pending, waits for this very answer, and has
+//! flushed all that it ever buffered ([`Flushed`]): earlier answers on a pipelined connection may
+//! still be on their way. A tunnel takes the socket when hyper is done with the 101.
 
 use super::connection::{Accepted, Admission, Shared};
 use super::event_stream::{EventStream, Start};
@@ -57,7 +58,8 @@ enum Taken {
     Tunnel(Upgraded),
 }
 
-/// Where the service leaves what wants the socket, for the driver to find. Locked for moments, by one task only.
+/// Where the service leaves what wants the socket, for the driver to find. Locked for moments, by
+/// one task only.
 #[derive(Clone, Default)]
 struct Slot(Arc<Mutex<Option<Taken>>>);
 
@@ -114,8 +116,8 @@ impl<H: Handler> Service<Request<Incoming>> for Answers<H> {
     }
 }
 
-/// Serves one connection until it ends or becomes a stream or a tunnel, which get a task of their own: this one, with all
-/// of hyper in it, ends.
+/// Serves one connection until it ends or becomes a stream or a tunnel, which get a task of their
+/// own: this one, with all of hyper in it, ends.
 pub(super) async fn serve<H: Handler>(shared: Arc<Shared<H>>, accepted: Accepted) {
     let Accepted { socket, read, peer, admission } = accepted;
     let Some((taken, socket, unread)) = drive(&shared, socket, read, peer).await else { return };
@@ -134,7 +136,8 @@ pub(super) async fn serve<H: Handler>(shared: Arc<Shared<H>>, accepted: Accepted
     }
 }
 
-/// Lets hyper speak. Returns what wants the socket, the socket, and the bytes that hyper read but didn't use.
+/// Lets hyper speak. Returns what wants the socket, the socket, and the bytes that hyper read but
+/// didn't use.
 async fn drive<H: Handler>(
     shared: &Shared<H>,
     socket: TcpStream,
@@ -175,8 +178,8 @@ async fn drive<H: Handler>(
     Some((taken, socket, concat(parts.read_buf, replay)))
 }
 
-/// Keeps the kernel from queueing old events by the megabyte for a slow reader: they wait at the source, which conflates.
-/// What is in flight isn't bounded by this, so the throughput stays.
+/// Keeps the kernel from queueing old events by the megabyte for a slow reader: they wait at the
+/// source, which conflates. What is in flight isn't bounded by this, so the throughput stays.
 fn bound_unsent(socket: &TcpStream) {
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     if let Err(error) = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT) {
@@ -197,7 +200,8 @@ fn concat(first: Bytes, then: Bytes) -> Bytes {
     }
 }
 
-/// Copies until both ends are done, or the process leaves: a WebSocket has no end of its own to wait for.
+/// Copies until both ends are done, or the process leaves: a WebSocket has no end of its own to
+/// wait for.
 async fn tunnel<H: Handler>(
     shared: Arc<Shared<H>>,
     socket: TcpStream,

@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Requests of one connection at once. Browsers use 100 and fewer; a proxy in front of us multiplexes many clients.
+/// Requests of one connection at once. Browsers use 100 and fewer; a proxy in front of us
+/// multiplexes many clients.
 const CONCURRENT_STREAMS: u32 = 256;
 
 /// Bytes that wait to be sent, per request. The default of 400 KB times 256 would be no bound.
@@ -29,7 +30,8 @@ const SEND_BUFFER: usize = 64 << 10;
 /// A peer that is silent for so long is asked whether it lives.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How HTTP/2 is spoken to clients. What bounds resets (CVE-2023-44487 and kin) are hyper's own limits.
+/// How HTTP/2 is spoken to clients. What bounds resets (CVE-2023-44487 and kin) are hyper's own
+/// limits.
 pub(super) fn builder(settings: &Settings, drain: Drain) -> http2::Builder<Spawner> {
     let mut builder = http2::Builder::new(Spawner(drain));
     builder
@@ -94,7 +96,8 @@ async fn answer<H: Handler>(
     })
 }
 
-/// Events as a body. hyper holds one piece at most until the window has room, and asks for no other meanwhile.
+/// Events as a body. hyper holds one piece at most until the window has room, and asks for no other
+/// meanwhile.
 struct Events {
     /// `None` once it has ended.
     frames: Option<Box<dyn Frames>>,

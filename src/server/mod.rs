@@ -1,5 +1,5 @@
-//! Accept loop, connections, limits. A connection speaks HTTP/1.1 or HTTP/2 (by its first bytes); an event stream over
-//! HTTP/1.1 gets the bare socket.
+//! Accept loop, connections, limits. A connection speaks HTTP/1.1 or HTTP/2 (by its first bytes);
+//! an event stream over HTTP/1.1 gets the bare socket.
 
 mod accept;
 mod connection;

@@ -1,4 +1,5 @@
-//! A socket with what was read of it already, and the knowledge whether all that was written has gone out.
+//! A socket with what was read of it already, and the knowledge whether all that was written has
+//! gone out.
 
 use bytes::{Buf as _, Bytes};
 use std::io::{self, IoSlice};
@@ -9,13 +10,14 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Whether everything that was written has gone to the kernel. Clones share the answer: the HTTP library owns the socket
-/// while its driver asks.
+/// Whether everything that was written has gone to the kernel. Clones share the answer: the HTTP
+/// library owns the socket while its driver asks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Flushed(Arc<AtomicBool>);
 
 impl Flushed {
-    /// True if there was a flush to the end since the last write, tried or done: taking the socket away loses no byte then.
+    /// True if there was a flush to the end since the last write, tried or done: taking the socket
+    /// away loses no byte then.
     pub(super) fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

@@ -19,9 +19,10 @@ pub(super) fn refusal<B>(req: &Request<B>) -> Option<Cause> {
     }
     let hosts = req.headers().get_all(HOST).iter().count();
     let named = req.uri().authority().is_some() || req.version() == Version::HTTP_10;
-    // RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that
-    // lacks a Host header field and to any request message that contains more than one Host header field line".
-    // Otherwise we and the origin could each believe another host.
+    // RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1
+    // request message that lacks a Host header field and to any request message that contains more
+    // than one Host header field line". Otherwise we and the origin could each believe another
+    // host.
     match hosts {
         1 => None,
         0 if named => None,

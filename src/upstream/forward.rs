@@ -1,4 +1,5 @@
-//! Passthrough: a client's message crosses to the origin and back as it came, but for what concerns the hop itself.
+//! Passthrough: a client's message crosses to the origin and back as it came, but for what concerns
+//! the hop itself.
 
 use super::failure::{classify, refusal};
 use super::patience::Progress;
@@ -65,14 +66,15 @@ impl Upstream {
         Self {
             client,
             scheme: config.origin.scheme().cloned().unwrap_or(Scheme::HTTP),
-            // The checked config has an authority always; the fallback fails at connect, and says so.
+            // The checked config has an authority always; the fallback fails at connect, and says
+            // so.
             authority: authority.unwrap_or_else(|| Authority::from_static("invalid")),
             head_limit: config.timeouts.origin_head,
         }
     }
 
-    /// Sends a request on and returns the answer's head; both bodies stream. Cancel safe: dropping it, or the answer's
-    /// body, ends the origin's request.
+    /// Sends a request on and returns the answer's head; both bodies stream. Cancel safe: dropping
+    /// it, or the answer's body, ends the origin's request.
     pub async fn forward(&self, req: Request<Body>, peer: IpAddr) -> Result<Response<Body>, Error> {
         let framed = req.version() != Version::HTTP_2;
         let response = self.exchange(req, peer, fields::strip_hop_by_hop).await?;
@@ -82,7 +84,8 @@ impl Upstream {
         finish(response, framed)
     }
 
-    /// Sends a WebSocket handshake on ([`fields::is_websocket`], HTTP/1.1). Cancel safe, as [`Upstream::forward`].
+    /// Sends a WebSocket handshake on ([`fields::is_websocket`], HTTP/1.1). Cancel safe, as
+    /// [`Upstream::forward`].
     pub async fn tunnel(&self, req: Request<Body>, peer: IpAddr) -> Result<Answer, Error> {
         let mut response = self.exchange(req, peer, fields::strip_for_tunnel).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -132,14 +135,16 @@ impl Upstream {
             && !map.contains_key(CONTENT_LENGTH)
             && !map.contains_key(TRANSFER_ENCODING)
         {
-            // Said aloud, since the client takes a GET with a body of unknown length for one without a body.
+            // Said aloud, since the client takes a GET with a body of unknown length for one
+            // without a body.
             map.append(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         let target = parts.uri.into_parts().path_and_query;
         parts.headers = map;
         parts.version = Version::HTTP_11;
         parts.uri = self.target(target.unwrap_or_else(|| PathAndQuery::from_static("/")))?;
-        // The client's own connection isn't the origin's to upgrade. The rest crosses: the fields' case lives in there.
+        // The client's own connection isn't the origin's to upgrade. The rest crosses: the fields'
+        // case lives in there.
         parts.extensions.remove::<OnUpgrade>();
         Ok(Request::from_parts(parts, body))
     }
@@ -156,9 +161,10 @@ impl Upstream {
 
 /// The `Host` to write, if not the one that came.
 ///
-/// RFC 9112 §3.2.2: "When a proxy receives a request with an absolute-form of request-target, the proxy MUST ignore the
-/// received Host header field (if any) and instead replace it with the host information of the request-target."
-/// HTTP/2 has it in `:authority`; HTTP/1.0 may have none, and HTTP/1.1 must.
+/// RFC 9112 §3.2.2: "When a proxy receives a request with an absolute-form of request-target, the
+/// proxy MUST ignore the received Host header field (if any) and instead replace it with the host
+/// information of the request-target." HTTP/2 has it in `:authority`; HTTP/1.0 may have none, and
+/// HTTP/1.1 must.
 fn host(uri: &Uri, version: Version, origin: &Authority) -> Option<(HeaderValue, bool)> {
     let named = uri.authority().map(|authority| (authority, true));
     let (authority, replace) = match named {

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Counts the frames of a request body that the origin's connection has taken. Clones share the count.
+/// Counts the frames of a request body that the origin's connection has taken. Clones share the
+/// count.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress(Arc<AtomicU64>);
 
@@ -24,8 +25,9 @@ impl Progress {
         }
     }
 
-    /// Waits for `answer`, but at most `limit` after the last sign of life in the body: a long upload isn't a slow origin.
-    /// `None` if the time is over. Cancel safe: dropping it drops `answer`.
+    /// Waits for `answer`, but at most `limit` after the last sign of life in the body: a long
+    /// upload isn't a slow origin. `None` if the time is over. Cancel safe: dropping it drops
+    /// `answer`.
     pub(super) async fn wait<T>(
         &self,
         answer: impl Future<Output = T>,

@@ -2,8 +2,8 @@
 
 use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 
-/// Copies both ways until both sides have ended. An end on one side is passed on to the other, whose last bytes still
-/// cross. Dropping it closes both.
+/// Copies both ways until both sides have ended. An end on one side is passed on to the other,
+/// whose last bytes still cross. Dropping it closes both.
 pub async fn join<A, B>(mut client: A, mut origin: B)
 where
     A: AsyncRead + AsyncWrite + Unpin,

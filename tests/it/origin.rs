@@ -12,7 +12,7 @@ const HANG: Duration = Duration::from_secs(20);
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(HANG, future).await {
         Ok(value) => value,
-        Err(_) => panic!("nothing came: {what}"),
+        Err(late) => panic!("nothing came: {what} ({late})"),
     }
 }
 

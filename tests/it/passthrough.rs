@@ -42,7 +42,8 @@ async fn fields_keep_order_case_and_duplicates_both_ways() {
 async fn fields_of_the_hop_and_our_own_stay_on_it() {
     let (origin, _proxy, mut client) = start().await;
     let head = "GET / HTTP/1.1\r\nHost: app\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\n\
-                Upgrade: h2c\r\nHTTP2-Settings: x\r\nPollcast-Client: forged\r\nKeep-Alive: 5\r\n\r\n";
+                Upgrade: h2c\r\nHTTP2-Settings: x\r\nPollcast-Client: forged\r\n\
+                Keep-Alive: 5\r\n\r\n";
     client.send(head).await;
     let mut conn = origin.accept().await;
     let want = format!("GET / HTTP/1.1\r\nHost: app\r\nHTTP2-Settings: x\r\n{FORWARDED}");
@@ -84,7 +85,10 @@ async fn bodies_stream_both_ways_with_their_trailers() {
 async fn a_get_may_have_a_body() {
     let (origin, _proxy, mut client) = start().await;
     client
-        .send("GET /search HTTP/1.1\r\nHost: app\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
+        .send(
+            "GET /search HTTP/1.1\r\nHost: app\r\ntransfer-encoding: chunked\r\n\r\n\
+             1\r\nx\r\n0\r\n\r\n",
+        )
         .await;
     let mut conn = origin.accept().await;
     conn.read_head().await;
@@ -212,7 +216,7 @@ async fn http2_by_prior_knowledge_reaches_an_http1_origin() {
     assert_eq!(text, "event: a\ndata: b\n\n");
     proxy.drain.leave();
     proxy.feed.end();
-    assert!(body.frame().await.is_none());
+    assert!(body.collect().await.unwrap().to_bytes().is_empty());
     driver.await.unwrap().unwrap();
     proxy.drain.left().await;
 }
@@ -268,7 +272,8 @@ async fn an_answer_that_breaks_off_never_looks_complete() {
             } else {
                 drop(conn)
             }
-            // The connection ends short of what the framing promised: no last chunk, no hundredth byte.
+            // The connection ends short of what the framing promised: no last chunk, no hundredth
+            // byte.
             client.closed().await;
         }
     }

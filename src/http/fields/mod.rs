@@ -1,7 +1,7 @@
 //! Field rules: what may cross a hop, and what is said about the hop itself.
 //!
-//! Every function that takes fields away rebuilds the map in order. `HeaderMap::remove` would swap the last field into the
-//! hole, and the other side would see another order than was sent.
+//! Every function that takes fields away rebuilds the map in order. `HeaderMap::remove` would swap
+//! the last field into the hole, and the other side would see another order than was sent.
 
 use http::header::{CONNECTION, COOKIE, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -12,16 +12,17 @@ const OWN_PREFIX: &str = "pollcast-";
 
 /// Fields that describe one connection, whether or not `Connection` names them.
 ///
-/// RFC 9110 §7.6.1: "intermediaries SHOULD remove or replace fields that are known to require removal before forwarding,
-/// whether or not they appear as a connection option": Proxy-Connection, Keep-Alive, TE, Transfer-Encoding, Upgrade.
+/// RFC 9110 §7.6.1: "intermediaries SHOULD remove or replace fields that are known to require
+/// removal before forwarding, whether or not they appear as a connection option": Proxy-Connection,
+/// Keep-Alive, TE, Transfer-Encoding, Upgrade.
 const HOP_BY_HOP: [&str; 6] =
     ["connection", "proxy-connection", "keep-alive", "te", "transfer-encoding", "upgrade"];
 
-/// Fields that `Connection` can't take away: else a client could hide from the origin what a proxy in front has set, or
-/// be somebody else to the origin than to us.
+/// Fields that `Connection` can't take away: else a client could hide from the origin what a proxy
+/// in front has set, or be somebody else to the origin than to us.
 ///
-/// RFC 9110 §7.6.1: "A sender MUST NOT send a connection option corresponding to a field that is intended for all
-/// recipients of the content."
+/// RFC 9110 §7.6.1: "A sender MUST NOT send a connection option corresponding to a field that is
+/// intended for all recipients of the content."
 const FOR_ALL: [&str; 12] = [
     "host",
     "content-length",
@@ -37,16 +38,18 @@ const FOR_ALL: [&str; 12] = [
     "x-forwarded-host",
 ];
 
-/// Removes every field that concerns the connection it came on (RFC 9110 §7.6.1): `Connection`, what it names, and the
-/// fields known to be hop-by-hop. `Transfer-Encoding: chunked` stays where it was, since the body is framed that way again;
-/// `TE: trailers` stays, since trailers do cross (with the `TE` connection option that RFC 9110 §10.1.4 asks for).
+/// Removes every field that concerns the connection it came on (RFC 9110 §7.6.1): `Connection`,
+/// what it names, and the fields known to be hop-by-hop. `Transfer-Encoding: chunked` stays where
+/// it was, since the body is framed that way again; `TE: trailers` stays, since trailers do cross
+/// (with the `TE` connection option that RFC 9110 §10.1.4 asks for).
 #[must_use]
 pub fn strip_hop_by_hop(fields: HeaderMap) -> HeaderMap {
     strip(fields, false)
 }
 
-/// As [`strip_hop_by_hop`], but for the request and the answer of a WebSocket handshake: `Upgrade: websocket` stays, and
-/// `Connection: Upgrade` with it. Any other protocol in `Upgrade` is removed all the same: `h2c` would be a way around us.
+/// As [`strip_hop_by_hop`], but for the request and the answer of a WebSocket handshake: `Upgrade:
+/// websocket` stays, and `Connection: Upgrade` with it. Any other protocol in `Upgrade` is removed
+/// all the same: `h2c` would be a way around us.
 #[must_use]
 pub fn strip_for_tunnel(fields: HeaderMap) -> HeaderMap {
     strip(fields, true)
@@ -60,7 +63,8 @@ fn strip(fields: HeaderMap, tunnel: bool) -> HeaderMap {
     let mut connection_at = false;
     each(fields, |name, value| {
         if *name == CONNECTION {
-            // One line takes the place of all, so that what we say about our own connection stands where theirs stood.
+            // One line takes the place of all, so that what we say about our own connection stands
+            // where theirs stood.
             let option = if tunnel { "Upgrade" } else { "TE" };
             if (tunnel || trailers) && !connection_at {
                 out.append(CONNECTION, HeaderValue::from_static(option));
@@ -89,7 +93,8 @@ fn keeps(name: &HeaderName, value: &HeaderValue, nominated: &[String], tunnel: b
     if name == TRANSFER_ENCODING {
         return is_chunked(value);
     }
-    // `Trailer` announces what the body itself carries on; without it the trailers would be dropped.
+    // `Trailer` announces what the body itself carries on; without it the trailers would be
+    // dropped.
     name == TRAILER || !(HOP_BY_HOP.contains(&name) || nominated.iter().any(|n| n == name))
 }
 
@@ -121,8 +126,8 @@ fn is_own(name: &HeaderName) -> bool {
     name.as_str().starts_with(OWN_PREFIX)
 }
 
-/// True if the fields have a transfer coding other than `chunked`. It ends at this hop (RFC 9112 §6.1), and nobody here
-/// takes it off, so that such a message must be refused.
+/// True if the fields have a transfer coding other than `chunked`. It ends at this hop (RFC 9112
+/// §6.1), and nobody here takes it off, so that such a message must be refused.
 #[must_use]
 pub fn has_foreign_coding(fields: &HeaderMap) -> bool {
     fields.get_all(TRANSFER_ENCODING).iter().any(|value| !is_chunked(value))
@@ -144,8 +149,8 @@ pub fn is_websocket(fields: &HeaderMap) -> bool {
 
 /// Joins the `cookie` fields that an HTTP/2 client may split.
 ///
-/// RFC 9113 §8.2.3: "these MUST be concatenated into a single octet string using the two-octet delimiter of 0x3b, 0x20
-/// (the ASCII string "; ") before being passed into a non-HTTP/2 context".
+/// RFC 9113 §8.2.3: "these MUST be concatenated into a single octet string using the two-octet
+/// delimiter of 0x3b, 0x20 (the ASCII string "; ") before being passed into a non-HTTP/2 context".
 #[must_use]
 pub fn join_cookies(fields: HeaderMap) -> HeaderMap {
     if fields.get_all(COOKIE).iter().nth(1).is_none() {
@@ -160,8 +165,8 @@ pub fn strip_framing(fields: HeaderMap) -> HeaderMap {
     without(fields, |name| *name == TRANSFER_ENCODING)
 }
 
-/// Writes `Host`: in the place of what came if the second value says so, else only where none came. First of all fields
-/// then, as RFC 9110 §7.2 wants it.
+/// Writes `Host`: in the place of what came if the second value says so, else only where none came.
+/// First of all fields then, as RFC 9110 §7.2 wants it.
 #[must_use]
 pub fn set_host(fields: HeaderMap, host: Option<&(HeaderValue, bool)>) -> HeaderMap {
     let Some((host, replace)) = host else { return fields };
@@ -182,7 +187,8 @@ pub fn set_host(fields: HeaderMap, host: Option<&(HeaderValue, bool)>) -> Header
     out
 }
 
-/// Says who asked: appends the peer to `X-Forwarded-For`, and names protocol and host where no proxy in front has.
+/// Says who asked: appends the peer to `X-Forwarded-For`, and names protocol and host where no
+/// proxy in front has.
 #[must_use]
 pub fn forwarded(mut fields: HeaderMap, peer: IpAddr, proto: &'static str) -> HeaderMap {
     let for_name = HeaderName::from_static("x-forwarded-for");
@@ -233,7 +239,8 @@ fn options(fields: &HeaderMap) -> impl Iterator<Item = &str> {
     list(fields, &CONNECTION)
 }
 
-/// The members of a comma-separated list field (RFC 9110 §5.6.1), all lines of it; parameters are cut off.
+/// The members of a comma-separated list field (RFC 9110 §5.6.1), all lines of it; parameters are
+/// cut off.
 fn list<'a>(fields: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     fields
         .get_all(name)
