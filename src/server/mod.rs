@@ -1,1 +1,74 @@
-//! Accept loop.
+//! Accept loop, connections, limits. A connection speaks HTTP/1.1 or HTTP/2 (by its first bytes);
+//! an event stream over HTTP/1.1 gets the bare socket.
+
+mod accept;
+mod connection;
+mod event_stream;
+mod h1;
+mod h2;
+mod wire;
+
+pub use accept::serve;
+
+use crate::config::Config;
+use crate::http::{Body, Frames};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::upgrade::Upgraded;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Answers requests. Cloned per request: a reference count at most.
+pub trait Handler: Clone + Send + Sync + 'static {
+    /// Answers one request. Dropped in mid-work if the client leaves.
+    fn handle(
+        &self,
+        req: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Reply> + Send;
+}
+
+/// What a request becomes.
+pub enum Reply {
+    /// An ordinary answer.
+    Response(Response<Body>),
+    /// An event stream. Its request's body must have been read to the end.
+    Stream {
+        /// Status and fields; framing and connection fields are the server's affair.
+        head: Response<()>,
+        /// The events; the stream ends when they do.
+        frames: Box<dyn Frames>,
+    },
+    /// A WebSocket (HTTP/1.1 only).
+    Tunnel {
+        /// The origin's 101.
+        head: Response<()>,
+        /// What follows it.
+        origin: Upgraded,
+    },
+}
+
+/// What the server takes from the config.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Client connections at once; over it, accepting waits.
+    pub connections: usize,
+    /// Bytes of a request head, and of the buffer that reads it.
+    pub head: usize,
+    /// From accept (or the last response) to a complete request head.
+    pub client_head: Duration,
+    /// A reader of a stream that takes nothing for this long is cut off.
+    pub write_timeout: Duration,
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Self {
+        Self {
+            connections: config.limits.connections,
+            head: config.limits.head,
+            client_head: config.timeouts.client_head,
+            write_timeout: config.stream.write_timeout,
+        }
+    }
+}

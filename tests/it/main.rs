@@ -5,3 +5,10 @@
 mod admin;
 mod cli;
 mod config;
+//! The wire tests: one binary, real sockets, raw bytes.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking, too")]
+
+mod origin;
+mod passthrough;
+mod proxy;
+mod takeover;

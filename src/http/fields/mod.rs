@@ -1,0 +1,266 @@
+//! Field rules: what may cross a hop, and what is said about the hop itself.
+//!
+//! Every function that takes fields away rebuilds the map in order. `HeaderMap::remove` would swap
+//! the last field into the hole, and the other side would see another order than was sent.
+
+use http::header::{CONNECTION, COOKIE, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::net::IpAddr;
+
+/// Prefix of Pollcast's own fields.
+const OWN_PREFIX: &str = "pollcast-";
+
+/// Fields that describe one connection, whether or not `Connection` names them.
+///
+/// RFC 9110 §7.6.1: "intermediaries SHOULD remove or replace fields that are known to require
+/// removal before forwarding, whether or not they appear as a connection option": Proxy-Connection,
+/// Keep-Alive, TE, Transfer-Encoding, Upgrade.
+const HOP_BY_HOP: [&str; 6] =
+    ["connection", "proxy-connection", "keep-alive", "te", "transfer-encoding", "upgrade"];
+
+/// Fields that `Connection` can't take away: else a client could hide from the origin what a proxy
+/// in front has set, or be somebody else to the origin than to us.
+///
+/// RFC 9110 §7.6.1: "A sender MUST NOT send a connection option corresponding to a field that is
+/// intended for all recipients of the content."
+const FOR_ALL: [&str; 12] = [
+    "host",
+    "content-length",
+    "content-type",
+    "content-encoding",
+    "cache-control",
+    "authorization",
+    "cookie",
+    "set-cookie",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+];
+
+/// Removes every field that concerns the connection it came on (RFC 9110 §7.6.1): `Connection`,
+/// what it names, and the fields known to be hop-by-hop. `Transfer-Encoding: chunked` stays where
+/// it was, since the body is framed that way again; `TE: trailers` stays, since trailers do cross
+/// (with the `TE` connection option that RFC 9110 §10.1.4 asks for).
+#[must_use]
+pub fn strip_hop_by_hop(fields: HeaderMap) -> HeaderMap {
+    strip(fields, false)
+}
+
+/// As [`strip_hop_by_hop`], but for the request and the answer of a WebSocket handshake: `Upgrade:
+/// websocket` stays, and `Connection: Upgrade` with it. Any other protocol in `Upgrade` is removed
+/// all the same: `h2c` would be a way around us.
+#[must_use]
+pub fn strip_for_tunnel(fields: HeaderMap) -> HeaderMap {
+    strip(fields, true)
+}
+
+fn strip(fields: HeaderMap, tunnel: bool) -> HeaderMap {
+    let nominated: Vec<String> =
+        options(&fields).map(str::to_ascii_lowercase).filter(|o| !is_for_all(o)).collect();
+    let trailers = list(&fields, &TE).any(|option| option.eq_ignore_ascii_case("trailers"));
+    let mut out = HeaderMap::with_capacity(fields.len());
+    let mut connection_at = false;
+    each(fields, |name, value| {
+        if *name == CONNECTION {
+            // One line takes the place of all, so that what we say about our own connection stands
+            // where theirs stood.
+            let option = if tunnel { "Upgrade" } else { "TE" };
+            if (tunnel || trailers) && !connection_at {
+                out.append(CONNECTION, HeaderValue::from_static(option));
+            }
+            connection_at = true;
+        } else if *name == TE {
+            if trailers && !tunnel && !out.contains_key(TE) {
+                out.append(TE, HeaderValue::from_static("trailers"));
+            }
+        } else if keeps(name, &value, &nominated, tunnel) {
+            out.append(name.clone(), value);
+        }
+    });
+    if trailers && !tunnel && !connection_at {
+        out.append(CONNECTION, HeaderValue::from_static("TE"));
+    }
+    out
+}
+
+/// Whether a field other than `Connection` and `TE` crosses.
+fn keeps(name: &HeaderName, value: &HeaderValue, nominated: &[String], tunnel: bool) -> bool {
+    let name = name.as_str();
+    if name == UPGRADE {
+        return tunnel && value.as_bytes().eq_ignore_ascii_case(b"websocket");
+    }
+    if name == TRANSFER_ENCODING {
+        return is_chunked(value);
+    }
+    // `Trailer` announces what the body itself carries on; without it the trailers would be
+    // dropped.
+    name == TRAILER || !(HOP_BY_HOP.contains(&name) || nominated.iter().any(|n| n == name))
+}
+
+fn is_for_all(name: &str) -> bool {
+    FOR_ALL.contains(&name)
+}
+
+/// Removes every `Pollcast-*` field: the origin never sees one, and neither side can forge one.
+#[must_use]
+pub fn strip_pollcast(fields: HeaderMap) -> HeaderMap {
+    without(fields, is_own)
+}
+
+/// Removes all fields of some names; costs nothing where there are none.
+fn without(fields: HeaderMap, gone: impl Fn(&HeaderName) -> bool) -> HeaderMap {
+    if !fields.keys().any(&gone) {
+        return fields;
+    }
+    let mut out = HeaderMap::with_capacity(fields.len());
+    each(fields, |name, value| {
+        if !gone(name) {
+            out.append(name.clone(), value);
+        }
+    });
+    out
+}
+
+fn is_own(name: &HeaderName) -> bool {
+    name.as_str().starts_with(OWN_PREFIX)
+}
+
+/// True if the fields have a transfer coding other than `chunked`. It ends at this hop (RFC 9112
+/// §6.1), and nobody here takes it off, so that such a message must be refused.
+#[must_use]
+pub fn has_foreign_coding(fields: &HeaderMap) -> bool {
+    fields.get_all(TRANSFER_ENCODING).iter().any(|value| !is_chunked(value))
+}
+
+fn is_chunked(value: &HeaderValue) -> bool {
+    value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")
+}
+
+/// True if these are the fields of a WebSocket handshake (RFC 6455 §4.1).
+#[must_use]
+pub fn is_websocket(fields: &HeaderMap) -> bool {
+    options(fields).any(|option| option.eq_ignore_ascii_case("upgrade"))
+        && fields
+            .get_all(UPGRADE)
+            .iter()
+            .any(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Joins the `cookie` fields that an HTTP/2 client may split.
+///
+/// RFC 9113 §8.2.3: "these MUST be concatenated into a single octet string using the two-octet
+/// delimiter of 0x3b, 0x20 (the ASCII string "; ") before being passed into a non-HTTP/2 context".
+#[must_use]
+pub fn join_cookies(fields: HeaderMap) -> HeaderMap {
+    if fields.get_all(COOKIE).iter().nth(1).is_none() {
+        return fields;
+    }
+    join(fields, &COOKIE, b"; ", None)
+}
+
+/// Removes `Transfer-Encoding`, which HTTP/2 doesn't have (RFC 9113 §8.2.2).
+#[must_use]
+pub fn strip_framing(fields: HeaderMap) -> HeaderMap {
+    without(fields, |name| *name == TRANSFER_ENCODING)
+}
+
+/// Writes `Host`: in the place of what came if the second value says so, else only where none came.
+/// First of all fields then, as RFC 9110 §7.2 wants it.
+#[must_use]
+pub fn set_host(fields: HeaderMap, host: Option<&(HeaderValue, bool)>) -> HeaderMap {
+    let Some((host, replace)) = host else { return fields };
+    if let Some(there) = fields.get(HOST) {
+        if !replace || there == host {
+            return fields;
+        }
+        let mut fields = fields;
+        // Inserting keeps the place of a name that is there.
+        fields.insert(HOST, host.clone());
+        return fields;
+    }
+    let mut out = HeaderMap::with_capacity(fields.len() + 1);
+    out.append(HOST, host.clone());
+    each(fields, |name, value| {
+        out.append(name.clone(), value);
+    });
+    out
+}
+
+/// Says who asked: appends the peer to `X-Forwarded-For`, and names protocol and host where no
+/// proxy in front has.
+#[must_use]
+pub fn forwarded(mut fields: HeaderMap, peer: IpAddr, proto: &'static str) -> HeaderMap {
+    let for_name = HeaderName::from_static("x-forwarded-for");
+    // An address is text of a field value always; the fallback is there to need no panic.
+    let peer = HeaderValue::from_str(&peer.to_canonical().to_string())
+        .unwrap_or_else(|_| HeaderValue::from_static("unknown"));
+    if fields.contains_key(&for_name) {
+        // One line, since many a server reads only the first.
+        fields = join(fields, &for_name, b", ", Some(&peer));
+    } else {
+        fields.append(for_name, peer);
+    }
+    fields
+        .entry(HeaderName::from_static("x-forwarded-proto"))
+        .or_insert(HeaderValue::from_static(proto));
+    if let Some(host) = fields.get(HOST).cloned() {
+        fields.entry(HeaderName::from_static("x-forwarded-host")).or_insert(host);
+    }
+    fields
+}
+
+/// Writes all values of `name`, and `last`, as one line at the place of the first.
+fn join(
+    fields: HeaderMap,
+    name: &HeaderName,
+    between: &[u8],
+    last: Option<&HeaderValue>,
+) -> HeaderMap {
+    let mut values: Vec<&[u8]> = fields.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    values.extend(last.map(HeaderValue::as_bytes));
+    let Ok(joined) = HeaderValue::from_bytes(&values.join(between)) else {
+        // Values that came in as field values are one when joined, too.
+        return fields;
+    };
+    let mut out = HeaderMap::with_capacity(fields.len());
+    each(fields, |at, value| {
+        if at != name {
+            out.append(at.clone(), value);
+        } else if !out.contains_key(name) {
+            out.append(at.clone(), joined.clone());
+        }
+    });
+    out
+}
+
+/// The options of all `Connection` fields.
+fn options(fields: &HeaderMap) -> impl Iterator<Item = &str> {
+    list(fields, &CONNECTION)
+}
+
+/// The members of a comma-separated list field (RFC 9110 §5.6.1), all lines of it; parameters are
+/// cut off.
+fn list<'a>(fields: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    fields
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|member| member.split(';').next().unwrap_or_default().trim())
+        .filter(|member| !member.is_empty())
+}
+
+/// Every field in order; the map names a field once, then gives its further values without a name.
+fn each(fields: HeaderMap, mut see: impl FnMut(&HeaderName, HeaderValue)) {
+    let mut name = None;
+    for (next, value) in fields {
+        name = next.or(name);
+        if let Some(name) = &name {
+            see(name, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+//! HTTP/1.1, and the take-over of its socket.
+//!
+//! The rule: bytes of two writers never mix. hyper holds 16 KB of buffers for as long as it holds a
+//! connection, too much for a stream that is idle most of its life, so a stream takes its socket
+//! back. It may do so only at an instant when hyper is pending, waits for this very answer, and has
+//! flushed all that it ever buffered ([`Flushed`]): earlier answers on a pipelined connection may
+//! still be on their way. A tunnel takes the socket when hyper is done with the 101.
+
+use super::connection::{Accepted, Admission, Shared};
+use super::event_stream::{EventStream, Start};
+use super::wire::{Flushed, Wire};
+use super::{Handler, Reply, Settings};
+use crate::http::{Body, Frames};
+use crate::upstream;
+use bytes::{Bytes, BytesMut};
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
+use std::convert::Infallible;
+use std::future::{Future, pending, poll_fn};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use tokio::net::TcpStream;
+
+/// Least size of a connection's buffer that hyper takes.
+const LEAST_BUFFER: usize = 8 << 10;
+
+/// Bytes of a stream that the kernel holds unsent.
+const UNSENT: u32 = 64 << 10;
+
+/// How HTTP/1.1 is spoken to clients.
+pub(super) fn builder(settings: &Settings) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .preserve_header_case(true)
+        // The origin's date crosses, or none: an answer crosses as it came.
+        .auto_date_header(false)
+        // A client that closes its side has left: what it asked for is cancelled.
+        .half_close(false)
+        .pipeline_flush(false)
+        .timer(TokioTimer::new())
+        .header_read_timeout(settings.client_head)
+        .max_buf_size(settings.head.max(LEAST_BUFFER));
+    builder
+}
+
+/// What wants the socket.
+enum Taken {
+    /// An event stream.
+    Stream(Response<()>, Box<dyn Frames>),
+    /// A WebSocket.
+    Tunnel(Upgraded),
+}
+
+/// Where the service leaves what wants the socket, for the driver to find. Locked for moments, by
+/// one task only.
+#[derive(Clone, Default)]
+struct Slot(Arc<Mutex<Option<Taken>>>);
+
+impl Slot {
+    fn put(&self, taken: Taken) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
+    }
+
+    fn take(&self) -> Option<Taken> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn wants_stream(&self) -> bool {
+        let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(*slot, Some(Taken::Stream(..)))
+    }
+}
+
+/// Answers the requests of one connection.
+struct Answers<H> {
+    /// Answers them.
+    handler: H,
+    /// The other end.
+    peer: SocketAddr,
+    /// Where an answer that wants the socket goes.
+    slot: Slot,
+}
+
+impl<H: Handler> Service<Request<Incoming>> for Answers<H> {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn call(&self, req: Request<Incoming>) -> Self::Future {
+        let (handler, peer, slot) = (self.handler.clone(), self.peer, self.slot.clone());
+        Box::pin(async move {
+            let head_only = req.method() == Method::HEAD;
+            match handler.handle(req, peer).await {
+                Reply::Response(response) => Ok(response),
+                // RFC 9110 §9.3.2: "the server MUST NOT send content in the response" to HEAD.
+                Reply::Stream { head, .. } if head_only => Ok(head.map(|()| Body::Empty)),
+                Reply::Stream { head, frames } => {
+                    slot.put(Taken::Stream(head, frames));
+                    // Never answered: the driver takes the socket away from under this future.
+                    pending().await
+                }
+                Reply::Tunnel { head, origin } => {
+                    slot.put(Taken::Tunnel(origin));
+                    // hyper writes the 101, since only it knows the case of the origin's fields.
+                    Ok(head.map(|()| Body::Empty))
+                }
+            }
+        })
+    }
+}
+
+/// Serves one connection until it ends or becomes a stream or a tunnel, which get a task of their
+/// own: this one, with all of hyper in it, ends.
+pub(super) async fn serve<H: Handler>(shared: Arc<Shared<H>>, accepted: Accepted) {
+    let Accepted { socket, read, peer, admission } = accepted;
+    let Some((taken, socket, unread)) = drive(&shared, socket, read, peer).await else { return };
+    match taken {
+        Taken::Stream(head, frames) => {
+            bound_unsent(&socket);
+            let start = Start { head, frames, unread: unread.len() };
+            let patience = shared.settings.write_timeout;
+            let metrics = shared.metrics.clone();
+            let stream = EventStream::new(socket, start, patience, metrics, admission);
+            shared.drain.spawn(stream);
+        }
+        Taken::Tunnel(origin) => {
+            shared.drain.spawn(tunnel(shared.clone(), socket, unread, origin, admission));
+        }
+    }
+}
+
+/// Lets hyper speak. Returns what wants the socket, the socket, and the bytes that hyper read but
+/// didn't use.
+async fn drive<H: Handler>(
+    shared: &Shared<H>,
+    socket: TcpStream,
+    read: Bytes,
+    peer: SocketAddr,
+) -> Option<(Taken, TcpStream, Bytes)> {
+    let (slot, flushed) = (Slot::default(), Flushed::default());
+    let answers = Answers { handler: shared.handler.clone(), peer, slot: slot.clone() };
+    let wire = TokioIo::new(Wire::new(socket, read, flushed.clone()));
+    let mut conn = shared.http1.serve_connection(wire, answers);
+    let mut leaving = pin!(shared.drain.leaving());
+    let mut told = false;
+    let end = poll_fn(|cx| {
+        if !told && leaving.as_mut().poll(cx).is_ready() {
+            told = true;
+            Pin::new(&mut conn).graceful_shutdown();
+        }
+        match Pin::new(&mut conn).poll(cx) {
+            Poll::Pending if slot.wants_stream() && flushed.get() => Poll::Ready(Ok(true)),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(end) => Poll::Ready(end.map(|()| false)),
+        }
+    });
+    let mid_answer = match end.await {
+        Ok(mid_answer) => mid_answer,
+        Err(error) => {
+            tracing::debug!(%error, "connection broke off");
+            return None;
+        }
+    };
+    let taken = slot.take()?;
+    if mid_answer != matches!(taken, Taken::Stream(..)) || !flushed.get() {
+        // The connection ended before the answer could begin.
+        return None;
+    }
+    let parts = conn.into_parts();
+    let (socket, replay) = parts.io.into_inner().into_parts();
+    Some((taken, socket, concat(parts.read_buf, replay)))
+}
+
+/// Keeps the kernel from queueing old events by the megabyte for a slow reader: they wait at the
+/// source, which conflates. What is in flight isn't bounded by this, so the throughput stays.
+fn bound_unsent(socket: &TcpStream) {
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    if let Err(error) = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT) {
+        tracing::debug!(%error, "socket options");
+    }
+}
+
+/// Both in one; hyper's buffer comes first.
+fn concat(first: Bytes, then: Bytes) -> Bytes {
+    match (first.is_empty(), then.is_empty()) {
+        (_, true) => first,
+        (true, _) => then,
+        _ => {
+            let mut all = BytesMut::from(first);
+            all.extend_from_slice(&then);
+            all.freeze()
+        }
+    }
+}
+
+/// Copies until both ends are done, or the process leaves: a WebSocket has no end of its own to
+/// wait for.
+async fn tunnel<H: Handler>(
+    shared: Arc<Shared<H>>,
+    socket: TcpStream,
+    unread: Bytes,
+    origin: Upgraded,
+    _admission: Admission,
+) {
+    let client = Wire::new(socket, unread, Flushed::default());
+    tokio::select! {
+        () = upstream::join(client, TokioIo::new(origin)) => {}
+        () = shared.drain.leaving() => {}
+    }
+}

@@ -1,0 +1,103 @@
+//! How long to wait for a response head while the request's body is still on its way.
+
+use crate::http::{Body, BoxError};
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// Counts the frames of a request body that the origin's connection has taken. Clones share the
+/// count.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress(Arc<AtomicU64>);
+
+impl Progress {
+    /// The same body, counted. A body that is in hand has nothing to wait for, and isn't wrapped.
+    pub(super) fn count(&self, body: Body) -> Body {
+        match body {
+            Body::Empty | Body::Full(_) => body,
+            moving if moving.is_end_stream() => moving,
+            moving => Body::boxed(Counted { body: moving, progress: self.clone() }),
+        }
+    }
+
+    /// Waits for `answer`, but at most `limit` after the last sign of life in the body: a long
+    /// upload isn't a slow origin. `None` if the time is over. Cancel safe: dropping it drops
+    /// `answer`.
+    pub(super) async fn wait<T>(
+        &self,
+        answer: impl Future<Output = T>,
+        limit: Duration,
+    ) -> Option<T> {
+        let mut answer = pin!(answer);
+        loop {
+            let before = self.0.load(Ordering::Relaxed);
+            if let Ok(answer) = tokio::time::timeout(limit, &mut answer).await {
+                return Some(answer);
+            }
+            if self.0.load(Ordering::Relaxed) == before {
+                return None;
+            }
+        }
+    }
+}
+
+/// A body that counts its frames.
+struct Counted {
+    /// The body itself.
+    body: Body,
+    /// Where its frames are counted.
+    progress: Progress,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if frame.is_ready() {
+            self.progress.0.fetch_add(1, Ordering::Relaxed);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt as _;
+    use std::convert::Infallible;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_moves_is_waited_for_and_a_silent_origin_is_not() {
+        let start = tokio::time::Instant::now();
+        let slow = futures_util::stream::unfold(0, |n| async move {
+            tokio::time::sleep(Duration::from_secs(6)).await;
+            (n < 3).then(|| (Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"x"))), n + 1))
+        });
+        let progress = Progress::default();
+        let body = progress.count(Body::boxed(http_body_util::StreamBody::new(slow)));
+        let origin = async {
+            let _ = body.collect().await;
+            std::future::pending::<()>().await
+        };
+        assert_eq!(progress.wait(origin, Duration::from_secs(10)).await, None);
+        assert_eq!(start.elapsed(), Duration::from_secs(40));
+    }
+}
