@@ -1,0 +1,292 @@
+//! Would the tag run under the page's Content-Security-Policy (CSP Level 3), and could the shim
+//! open its stream?
+//!
+//! The policy itself is never changed. Where the answer is no, the page is left byte-identical: a
+//! blocked tag would only put an error in every user's console. Policies in `<meta>` come after the
+//! tag and don't block it; the shim copes with them.
+
+use http::{HeaderMap, header};
+
+/// What the page's policies say about the tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ruling {
+    /// It runs as it is.
+    Runs,
+    /// It runs with this nonce. Only characters of the grammar's `base64-value`: nothing to escape
+    /// in an attribute.
+    Nonce(String),
+    /// It doesn't run, or couldn't do its work; a short reason.
+    Blocked(&'static str),
+}
+
+/// The page's own address, as policies name it.
+pub(super) struct Site<'a> {
+    /// Host and port, as in `Host`; `None` if the request had none.
+    pub(super) authority: Option<&'a str>,
+    /// Path of the script.
+    pub(super) script: &'a str,
+    /// Path of the stream.
+    pub(super) stream: &'a str,
+}
+
+/// Asks all policies of a response: each one of them must agree (CSP3 §4.1).
+pub(super) fn ask(headers: &HeaderMap, site: &Site<'_>) -> Ruling {
+    if headers
+        .get_all("integrity-policy")
+        .iter()
+        .any(|value| value.to_str().is_ok_and(|text| text.contains("script")))
+    {
+        return Ruling::Blocked("integrity-policy");
+    }
+    let mut offered: Option<Vec<&str>> = None;
+    let mut spare = None;
+    for value in headers.get_all(header::CONTENT_SECURITY_POLICY) {
+        let Ok(text) = value.to_str() else { return Ruling::Blocked("unreadable") };
+        // RFC 9110 §5.3: one field line may carry several policies, separated by commas.
+        for policy in text.split(',').map(Policy::new) {
+            match policy.ask(site) {
+                Err(reason) => return Ruling::Blocked(reason),
+                Ok(Leave::Free) => spare = spare.or(policy.nonces().next()),
+                Ok(Leave::Nonce) => match &mut offered {
+                    None => offered = Some(policy.nonces().collect()),
+                    Some(common) => common.retain(|nonce| policy.nonces().any(|n| n == *nonce)),
+                },
+            }
+        }
+    }
+    match (offered, spare) {
+        (Some(common), _) => match common.first() {
+            Some(nonce) => Ruling::Nonce((*nonce).to_owned()),
+            None => Ruling::Blocked("script-src"),
+        },
+        (None, Some(nonce)) => Ruling::Nonce(nonce.to_owned()),
+        (None, None) => Ruling::Runs,
+    }
+}
+
+/// On what condition one policy lets the tag run.
+enum Leave {
+    /// None.
+    Free,
+    /// With one of its nonces.
+    Nonce,
+}
+
+/// One serialized policy.
+struct Policy<'a> {
+    /// Names in order, each with its values.
+    directives: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Policy<'a> {
+    fn new(text: &'a str) -> Self {
+        let directives = text
+            .split(';')
+            .map(str::trim)
+            .filter(|directive| !directive.is_empty())
+            .map(|directive| {
+                directive.split_once(|c: char| c.is_ascii_whitespace()).unwrap_or((directive, ""))
+            })
+            .collect();
+        Self { directives }
+    }
+
+    /// CSP3 §2.2.1: a name that stands there already is ignored, so the first one counts.
+    fn directive(&self, name: &str) -> Option<&'a str> {
+        self.directives
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, values)| *values)
+    }
+
+    fn first_of(&self, names: &[&str]) -> Option<&'a str> {
+        names.iter().find_map(|name| self.directive(name))
+    }
+
+    fn scripts(&self) -> Option<&'a str> {
+        self.first_of(&["script-src-elem", "script-src", "default-src"])
+    }
+
+    fn nonces(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.scripts().unwrap_or("").split_ascii_whitespace().filter_map(|source| {
+            let quoted = source.strip_prefix('\'')?.strip_suffix('\'')?;
+            let (kind, nonce) = quoted.split_at_checked(6)?;
+            let valid = !nonce.is_empty() && nonce.bytes().all(is_nonce_byte);
+            (kind.eq_ignore_ascii_case("nonce-") && valid).then_some(nonce)
+        })
+    }
+
+    fn ask(&self, site: &Site<'_>) -> Result<Leave, &'static str> {
+        if let Some(flags) = self.directive("sandbox") {
+            let has = |flag| flags.split_ascii_whitespace().any(|f| f.eq_ignore_ascii_case(flag));
+            if !has("allow-scripts") || !has("allow-same-origin") {
+                return Err("sandbox");
+            }
+        }
+        if let Some(sources) = self.first_of(&["connect-src", "default-src"])
+            && !allows(sources, site, site.stream)
+        {
+            return Err("connect-src");
+        }
+        let Some(sources) = self.scripts() else { return Ok(Leave::Free) };
+        // CSP3 §6.7.1.1: with 'strict-dynamic', no list of hosts helps a script that the parser
+        // inserted.
+        let strict = sources
+            .split_ascii_whitespace()
+            .any(|source| source.eq_ignore_ascii_case("'strict-dynamic'"));
+        if !strict && allows(sources, site, site.script) {
+            return Ok(Leave::Free);
+        }
+        if self.nonces().next().is_some() { Ok(Leave::Nonce) } else { Err("script-src") }
+    }
+}
+
+/// `nonce-source` of CSP3 §2.3.1: `base64-value = 1*( ALPHA / DIGIT / "+" / "/" / "-" / "_" )*2(
+/// "=" )`.
+fn is_nonce_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=')
+}
+
+/// True if one of the sources matches `path` on this very site (CSP3 §6.7.2).
+fn allows(sources: &str, site: &Site<'_>, path: &str) -> bool {
+    sources.split_ascii_whitespace().any(|source| {
+        let source = source.to_ascii_lowercase();
+        match source.as_str() {
+            // A page that names only `https:` is served over https, whatever our own connection is:
+            // its own scripts need it.
+            "'self'" | "*" | "http:" | "https:" => true,
+            host if host.starts_with('\'') || host.ends_with(':') => false,
+            host => site.authority.is_some_and(|ours| host_matches(host, ours, path)),
+        }
+    })
+}
+
+/// `host-source`: `[scheme://]host[:port][/path]`, in lower case.
+fn host_matches(source: &str, authority: &str, path: &str) -> bool {
+    let rest = match source.split_once("://") {
+        Some(("http" | "https", rest)) => rest,
+        Some(_) => return false,
+        None => source,
+    };
+    let (host_port, wanted) = match rest.find('/') {
+        Some(slash) => rest.split_at(slash),
+        None => (rest, ""),
+    };
+    let ours = authority.to_ascii_lowercase();
+    let (our_host, our_port) = split_port(&ours);
+    let (host, port) = split_port(host_port);
+    let host_ok = match host.strip_prefix('*') {
+        Some("") => true,
+        Some(parent) => our_host.ends_with(parent) && our_host.len() > parent.len(),
+        None => host == our_host,
+    };
+    // Which port is the default depends on a scheme that a proxy in front of us may have taken off.
+    let is_default = |port| matches!(port, None | Some("80" | "443"));
+    let port_ok = port == Some("*") || port == our_port || is_default(port) && is_default(our_port);
+    let path_ok = match wanted {
+        "" | "/" => true,
+        folder if folder.ends_with('/') => path.to_ascii_lowercase().starts_with(folder),
+        file => path.eq_ignore_ascii_case(file),
+    };
+    host_ok && port_ok && path_ok
+}
+
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (authority, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn asked(policies: &[&'static str]) -> Ruling {
+        let mut headers = HeaderMap::new();
+        for policy in policies {
+            headers.append(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+        }
+        ask(
+            &headers,
+            &Site {
+                authority: Some("app.example:8080"),
+                script: "/__pollcast/shim.js",
+                stream: "/__pollcast/stream",
+            },
+        )
+    }
+
+    #[test]
+    fn rulings() {
+        let nonce = |text: &str| Ruling::Nonce(text.to_owned());
+        let (script, connect) = (Ruling::Blocked("script-src"), Ruling::Blocked("connect-src"));
+        let sandbox = Ruling::Blocked("sandbox");
+        for (policy, want) in [
+            ("", Ruling::Runs),
+            ("img-src x", Ruling::Runs),
+            ("default-src 'self'", Ruling::Runs),
+            ("Default-Src 'SELF'; img-src *", Ruling::Runs),
+            ("default-src *", Ruling::Runs),
+            ("default-src https:", Ruling::Runs),
+            ("default-src 'none'", connect.clone()),
+            ("default-src", connect.clone()),
+            ("script-src 'none'", script.clone()),
+            ("script-src 'unsafe-inline'", script.clone()),
+            ("script-src 'sha256-AbC='", script.clone()),
+            ("script-src 'strict-dynamic' 'self'", script.clone()),
+            ("script-src 'nonce-aB3+/='", nonce("aB3+/=")),
+            ("script-src 'self' 'nonce-x'", nonce("x")),
+            ("script-src 'strict-dynamic' 'nonce-x' 'unsafe-inline' https:", nonce("x")),
+            ("script-src 'nonce-\"><b'", script.clone()),
+            ("script-src 'nonce-'", script.clone()),
+            ("script-src-elem 'none'; script-src 'self'", script.clone()),
+            ("script-src-elem 'self'; script-src 'none'", Ruling::Runs),
+            ("script-src 'self'; script-src 'none'", Ruling::Runs),
+            ("script-src app.example:8080", Ruling::Runs),
+            ("script-src http://app.example:8080/__pollcast/", Ruling::Runs),
+            ("script-src app.example:8080/static/", script.clone()),
+            ("script-src *.example:*", Ruling::Runs),
+            ("script-src *.app.example:8080", script.clone()),
+            ("script-src app.example", script.clone()),
+            ("script-src cdn.example", script),
+            ("script-src 'self'; connect-src api.example", connect.clone()),
+            ("connect-src 'self'; default-src 'nonce-x'", nonce("x")),
+            ("default-src 'nonce-x'", connect),
+            ("sandbox", sandbox.clone()),
+            ("sandbox allow-scripts", sandbox),
+            ("sandbox allow-scripts allow-same-origin", Ruling::Runs),
+            ("require-trusted-types-for 'script'", Ruling::Runs),
+        ] {
+            assert_eq!(asked(&[policy]), want, "{policy}");
+        }
+    }
+
+    #[test]
+    fn every_policy_must_agree() {
+        assert_eq!(
+            asked(&["script-src 'self'", "script-src 'none'"]),
+            Ruling::Blocked("script-src")
+        );
+        assert_eq!(asked(&["script-src 'self', script-src 'none'"]), Ruling::Blocked("script-src"));
+        let both = ["script-src 'nonce-a' 'nonce-b'", "script-src 'nonce-b'"];
+        assert_eq!(asked(&both), Ruling::Nonce("b".to_owned()));
+        let apart = ["script-src 'nonce-a'", "script-src 'nonce-b'"];
+        assert_eq!(asked(&apart), Ruling::Blocked("script-src"));
+    }
+
+    #[test]
+    fn reports_do_not_block() {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::CONTENT_SECURITY_POLICY_REPORT_ONLY,
+            HeaderValue::from_static("default-src 'none'"),
+        );
+        let site = Site { authority: None, script: "/s", stream: "/t" };
+        assert_eq!(ask(&headers, &site), Ruling::Runs);
+        headers
+            .insert("integrity-policy", HeaderValue::from_static("blocked-destinations=(script)"));
+        assert_eq!(ask(&headers, &site), Ruling::Blocked("integrity-policy"));
+    }
+}

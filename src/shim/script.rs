@@ -1,0 +1,199 @@
+//! The script with its configuration: built once per configuration, served compressed.
+
+use super::trim::trim;
+use crate::config::{Config, Mode};
+use crate::http::Body;
+use async_compression::Level;
+use async_compression::tokio::write::{BrotliEncoder, GzipEncoder};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use serde_json::json;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use tokio::io::AsyncWrite;
+
+/// Joins the parts in the order of their names. All of them live in one function scope.
+macro_rules! parts {
+    ($($name:literal),+ $(,)?) => {
+        concat!($(include_str!(concat!("parts/", $name, ".js")), "\n"),+)
+    };
+}
+
+/// The script's source, without its configuration.
+const PARTS: &str = parts!(
+    "00-base",
+    "10-sse",
+    "20-delta",
+    "30-store",
+    "40-stream",
+    "50-timers",
+    "60-query",
+    "70-evidence",
+    "80-fetch",
+    "90-start",
+);
+
+/// The script, ready to be served.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// As it is.
+    pub body: Bytes,
+    /// Gzipped.
+    pub gzip: Bytes,
+    /// In brotli.
+    pub br: Option<Bytes>,
+    /// Changes with every byte. Each coding's strong entity tag is this and the coding's name in
+    /// quotes.
+    pub etag: String,
+    /// The answer to "is it on again?".
+    mode: Bytes,
+}
+
+impl Script {
+    /// Builds the script for one configuration. Costs some 50 ms (compression): once per
+    /// configuration, not per request. `version` names the program; the page asks for a new script
+    /// when it changes.
+    #[must_use]
+    pub fn new(config: &Config, version: &str) -> Self {
+        let parts = trim(PARTS);
+        let settings = embeddable(&settings(config, version).to_string());
+        let text = format!("(()=>{{'use strict';const CONFIG={settings};\n{parts}}})();\n");
+        let body = Bytes::from(text);
+        let gzip = encode(GzipEncoder::with_quality(Vec::new(), Level::Best), &body);
+        let br = encode(BrotliEncoder::with_quality(Vec::new(), Level::Best), &body);
+        let etag = blake3::hash(&body).to_hex()[..16].to_owned();
+        let mode = json!({"mode": mode_name(config.mode), "v": version}).to_string().into();
+        let gzip = gzip.map_or_else(Bytes::new, |encoder| encoder.into_inner().into());
+        let br = br.map(|encoder| encoder.into_inner().into());
+        Self { body, gzip, br, etag, mode }
+    }
+
+    /// Answers `GET <prefix>/shim.js`.
+    #[must_use]
+    pub fn respond(&self, headers: &HeaderMap) -> Response<Body> {
+        let (coding, body) = self.choose(headers);
+        let etag = format!("\"{}{}{coding}\"", self.etag, if coding.is_empty() { "" } else { "-" });
+        let known = headers.get_all(header::IF_NONE_MATCH).iter().any(|value| {
+            value.to_str().is_ok_and(|list| list.trim() == "*" || list.contains(&self.etag))
+        });
+        let mut response = if known {
+            let mut response = Response::new(Body::Empty);
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response
+        } else {
+            typed("text/javascript; charset=utf-8", body)
+        };
+        let fields = response.headers_mut();
+        if let Ok(value) = HeaderValue::try_from(etag) {
+            fields.insert(header::ETAG, value);
+        }
+        fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        fields.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        if !known && !coding.is_empty() {
+            fields.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+        }
+        response
+    }
+
+    /// Answers `GET <prefix>/mode`: what a page asks that was told to leave.
+    #[must_use]
+    pub fn respond_mode(&self) -> Response<Body> {
+        let mut response = typed("application/json", self.mode.clone());
+        let fields = response.headers_mut();
+        fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+
+    /// The smallest form that the client accepts, and the name of its coding.
+    fn choose(&self, headers: &HeaderMap) -> (&'static str, Bytes) {
+        if let Some(br) = &self.br
+            && accepts(headers, "br")
+        {
+            return ("br", br.clone());
+        }
+        if !self.gzip.is_empty() && accepts(headers, "gzip") {
+            return ("gzip", self.gzip.clone());
+        }
+        ("", self.body.clone())
+    }
+}
+
+fn typed(media_type: &'static str, body: Bytes) -> Response<Body> {
+    let length = HeaderValue::from(body.len());
+    let mut response = Response::new(Body::from(body));
+    let fields = response.headers_mut();
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    fields.insert(header::CONTENT_LENGTH, length);
+    fields.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// True if the client names the coding and doesn't refuse it (RFC 9110 §12.5.3: `q=0` is "not
+/// acceptable").
+fn accepts(headers: &HeaderMap, coding: &str) -> bool {
+    let values = headers.get_all(header::ACCEPT_ENCODING).iter();
+    values.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(',')).any(|item| {
+        let (token, weight) = item.split_once(';').unwrap_or((item, ""));
+        let weight = weight.trim().strip_prefix("q=").and_then(|q| q.parse::<f32>().ok());
+        token.trim().eq_ignore_ascii_case(coding) && weight.is_none_or(|q| q > 0.0)
+    })
+}
+
+/// The script's `CONFIG`.
+fn settings(config: &Config, version: &str) -> serde_json::Value {
+    let watches: Vec<_> = config
+        .watches
+        .iter()
+        .map(|watch| {
+            json!({
+                "re": watch.path.regex_source(),
+                "push": watch.mode.min(config.mode) == Mode::Push,
+                "percent": watch.percent,
+            })
+        })
+        .collect();
+    json!({
+        "v": version,
+        "mode": mode_name(config.mode),
+        "prefix": config.prefix,
+        "watches": watches,
+        "busters": config.identity.cache_busters,
+        "renew_ms": millis(config.poll.reauthorize),
+        "off_retry_ms": millis(config.stream.off_retry),
+        "body_limit": config.limits.body,
+        "min_ms": millis(config.poll.min_interval),
+    })
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Off => "off",
+        Mode::Observe => "observe",
+        Mode::Collapse => "collapse",
+        Mode::Push => "push",
+    }
+}
+
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// JSON that may stand in a script, even an inline one: `</script` would end it, and U+2028 and
+/// U+2029 end a line in old engines.
+fn embeddable(json: &str) -> String {
+    json.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
+}
+
+/// Writes all of `plain` and ends the coded stream. Nothing waits: the sink is memory.
+fn encode<E: AsyncWrite + Unpin>(mut encoder: E, plain: &[u8]) -> Option<E> {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut rest = plain;
+    while !rest.is_empty() {
+        let Poll::Ready(Ok(taken)) = Pin::new(&mut encoder).poll_write(&mut cx, rest) else {
+            return None;
+        };
+        rest = &rest[taken..];
+    }
+    let ended = Pin::new(&mut encoder).poll_shutdown(&mut cx);
+    matches!(ended, Poll::Ready(Ok(()))).then_some(encoder)
+}

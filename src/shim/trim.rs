@@ -1,0 +1,171 @@
+//! Strips comments and indentation from the script's parts; line breaks stay, so that nothing
+//! depends on semicolons.
+//!
+//! A small scanner knows strings, templates, regular expressions and comments. Whether `/` divides
+//! or begins a regular expression is told by what stands before it; after `)` and `}` it divides.
+//! Where the scanner ends inside something, it has misread, and the source is served as it is.
+
+/// What the scanner is in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// `${…}` of a template, or a block: the depth of its open braces.
+    Code(usize),
+    /// Between backticks.
+    Template,
+}
+
+/// Scans `source` once.
+struct Scanner<'a> {
+    /// What is left.
+    rest: &'a str,
+    /// What is kept.
+    out: String,
+    /// Nested templates; the last one is the current one.
+    places: Vec<Place>,
+}
+
+/// The source without comments, indentation and empty lines; the source itself if it can't be read.
+#[must_use]
+pub(super) fn trim(source: &str) -> String {
+    let mut scanner =
+        Scanner { rest: source, out: String::with_capacity(source.len()), places: vec![] };
+    scanner.places.push(Place::Code(0));
+    match scanner.run() {
+        Some(()) if scanner.places == [Place::Code(0)] => scanner.out,
+        _ => source.to_owned(),
+    }
+}
+
+impl Scanner<'_> {
+    fn run(&mut self) -> Option<()> {
+        while let Some(c) = self.rest.chars().next() {
+            match *self.places.last()? {
+                Place::Template => self.template(c)?,
+                Place::Code(depth) => self.code(c, depth)?,
+            }
+        }
+        Some(())
+    }
+
+    fn keep(&mut self, bytes: usize) -> Option<()> {
+        let (kept, rest) = self.rest.split_at_checked(bytes)?;
+        self.out.push_str(kept);
+        self.rest = rest;
+        Some(())
+    }
+
+    fn template(&mut self, c: char) -> Option<()> {
+        match c {
+            '`' => {
+                self.places.pop();
+                self.keep(1)
+            }
+            '\\' => {
+                let escaped = self.rest[1..].chars().next()?;
+                self.keep(1 + escaped.len_utf8())
+            }
+            '$' if self.rest.starts_with("${") => {
+                self.places.push(Place::Code(0));
+                self.keep(2)
+            }
+            c => self.keep(c.len_utf8()),
+        }
+    }
+
+    fn code(&mut self, c: char, depth: usize) -> Option<()> {
+        let current = self.places.len() - 1;
+        match c {
+            '/' if self.rest.starts_with("//") => {
+                let end = self.rest.find('\n').unwrap_or(self.rest.len());
+                self.rest = &self.rest[end..];
+                Some(())
+            }
+            '/' if self.rest.starts_with("/*") => self.block_comment(),
+            '/' if self.divides() => self.keep(1),
+            '/' => self.quoted('/'),
+            '"' | '\'' => self.quoted(c),
+            '`' => {
+                self.places.push(Place::Template);
+                self.keep(1)
+            }
+            '{' => {
+                self.places[current] = Place::Code(depth + 1);
+                self.keep(1)
+            }
+            '}' if depth > 0 => {
+                self.places[current] = Place::Code(depth - 1);
+                self.keep(1)
+            }
+            '}' => {
+                // The end of `${…}`; at the outermost level it is one brace too many.
+                self.places.pop();
+                self.keep(1)
+            }
+            c if c.is_whitespace() => {
+                self.space();
+                Some(())
+            }
+            c => self.keep(c.len_utf8()),
+        }
+    }
+
+    /// A run of white space: one line break if it has any, else one blank.
+    fn space(&mut self) {
+        let end = self.rest.find(|c: char| !c.is_whitespace()).unwrap_or(self.rest.len());
+        let (run, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        self.gap(run.contains('\n'));
+    }
+
+    /// White space between tokens. The code so far never ends in two of them.
+    fn gap(&mut self, line: bool) {
+        let last = self.out.chars().next_back();
+        if line && last == Some(' ') {
+            self.out.pop();
+        }
+        let last = self.out.chars().next_back();
+        if last.is_some() && last != Some('\n') && (line || last != Some(' ')) {
+            self.out.push(if line { '\n' } else { ' ' });
+        }
+    }
+
+    fn block_comment(&mut self) -> Option<()> {
+        let (comment, rest) = self.rest.split_at(self.rest.find("*/")? + 2);
+        self.rest = rest;
+        // ECMA-262 §12.4: a comment with a line break counts as a line break.
+        self.gap(comment.contains('\n'));
+        Some(())
+    }
+
+    /// A string or regular expression, up to its closing character on the same line.
+    fn quoted(&mut self, close: char) -> Option<()> {
+        let (mut escaped, mut class) = (false, false);
+        for (at, c) in self.rest.char_indices().skip(1) {
+            match c {
+                '\n' if !escaped => return None,
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                // Inside `[…]` of a regular expression, `/` is itself.
+                '[' if close == '/' => class = true,
+                ']' if close == '/' => class = false,
+                c if c == close && !class => return self.keep(at + 1),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// True if a `/` here is a division: it follows a value.
+    fn divides(&self) -> bool {
+        let before = self.out.trim_end();
+        let word_start = before
+            .rfind(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
+            .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+        match &before[word_start..] {
+            "" => before.ends_with([')', ']', '}', '"', '\'', '`', '.']),
+            "return" | "typeof" | "case" | "in" | "of" | "void" | "delete" | "throw" | "new"
+            | "do" | "else" | "await" | "yield" | "instanceof" => false,
+            _ => true,
+        }
+    }
+}
