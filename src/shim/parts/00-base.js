@@ -1,0 +1,109 @@
+// What the shim takes from the page, once, before the app can change it; and how it hooks in and out.
+//
+// Rule: an error of the shim never reaches the app. Whatever the page calls (a patched function, a
+// timer, a listener) is guarded: a throw inside means `leave()`, and from then on all is native.
+
+const W = window;
+const D = document;
+const MARK = Symbol.for('pollcast');
+// A script tag left in the document breaks the hydration of a whole document (React: five errors).
+if (D.currentScript) D.currentScript.remove();
+// A second copy would patch the first one's patches. 'null' is the origin of a sandboxed page.
+if (W[MARK] || W.origin === 'null' || typeof W.fetch !== 'function') return;
+Object.defineProperty(W, MARK, { value: CONFIG.v, configurable: true });
+
+const { Request, Response, Headers, URL, TextDecoder, TextEncoder, ReadableStream } = W;
+const { AbortController, Date, Math, JSON, Promise, Proxy, Reflect, performance, location } = W;
+const noop = () => {};
+const native = {
+  fetch: W.fetch.bind(W),
+  setTimeout: W.setTimeout.bind(W),
+  clearTimeout: W.clearTimeout.bind(W),
+  setInterval: W.setInterval.bind(W),
+  clearInterval: W.clearInterval.bind(W),
+};
+
+/** False until install() and after uninstall(): every patched function is then the native one. */
+let active = false;
+/** What uninstall() runs, newest first. */
+const undo = [];
+/** Patches that the app has wrapped: they can't be taken out, only put to sleep and woken again. */
+const lingering = new Map();
+
+function guard(fn) {
+  return function guarded(...args) {
+    try {
+      return fn.apply(this, args);
+    } catch {
+      leave();
+    }
+  };
+}
+
+/** Runs `fn` later, on the native timer. */
+function later(fn, ms) {
+  return native.setTimeout(guard(fn), ms);
+}
+
+/**
+ * Replaces `owner[name]` by a proxy that calls `handle(target, self, args)`. A proxy keeps name, length,
+ * own properties and `toString` ("[native code]") as they are, so feature tests of libraries still pass.
+ */
+function patch(owner, name, handle) {
+  const key = `${owner === W ? '' : owner.constructor.name}.${name}`;
+  if (lingering.has(key)) return;
+  const before = Object.getOwnPropertyDescriptor(owner, name);
+  if (!before || !before.configurable || typeof before.value !== 'function') return;
+  const ours = new Proxy(before.value, {
+    apply: (target, self, args) =>
+      active ? handle(target, self, args) : Reflect.apply(target, self, args),
+  });
+  Object.defineProperty(owner, name, { ...before, value: ours });
+  lingering.set(key, ours);
+  undo.push(() => {
+    const after = Object.getOwnPropertyDescriptor(owner, name);
+    // Something of the app sits on top of us: taking it out would break the app.
+    if (!after || after.value !== ours) return;
+    lingering.delete(key);
+    Object.defineProperty(owner, name, before);
+  });
+}
+
+/** Listens until uninstall(). */
+function listen(target, type, fn, options) {
+  const guarded = guard(fn);
+  target.addEventListener(type, guarded, options);
+  undo.push(() => target.removeEventListener(type, guarded, options));
+}
+
+const now = () => performance.now();
+const stamp = () => ({ mono: now(), wall: Date.now() });
+
+/** Milliseconds since a stamp. The monotonic clock may stand still while the machine sleeps. */
+function age(since) {
+  return Math.max(now() - since.mono, Date.now() - since.wall);
+}
+
+/** `ms`, give or take a quarter: pages that woke together must not come together. */
+function jitter(ms) {
+  return ms * (0.75 + Math.random() / 2);
+}
+
+/** A value kept for this browser (localStorage) or this tab (sessionStorage); storage may be denied. */
+function remembered(area, fresh) {
+  try {
+    const store = W[area];
+    const old = store.getItem('pollcast');
+    const value = fresh(old);
+    if (value && value !== old) store.setItem('pollcast', value);
+    return value;
+  } catch {
+    return fresh(null);
+  }
+}
+
+const clientId = remembered('localStorage', (old) => {
+  if (old && /^[\w-]{1,64}$/.test(old)) return old;
+  const random = () => Math.random().toString(36).slice(2, 10);
+  return random() + random();
+});

@@ -1,0 +1,245 @@
+// What the page knows of each topic, and which of two states is the newer one.
+//
+// Rules: a state counts only if it was read after this page's last write settled (`generation`).
+// Within one epoch and one generation `seq` orders states; across either nothing does, and the
+// network decides.
+
+/** How many topics are remembered: a page that asks a thousand URLs keeps the ones it polls. */
+const TOPICS_MAX = 200;
+/** How long a URL is left alone that must never be polled (a long poll, a loop, a refusal). */
+const LONG_MS = 1800000;
+
+/** Topics by id: the key of the URL, then the fields that the app set, each on a line. */
+const topics = new Map();
+/** Topics whose state changed since the app last saw one: refreshed once the chunk is through. */
+const changed = new Set();
+/**
+ * Counts this page's settled writes. Any write may be a login, and seq numbers of two identities
+ * can't be compared; so what was learnt before a write is worth nothing after it.
+ */
+let generation = 0;
+
+/**
+ * Fields that never change what an origin answers; a new value in each request would split topics.
+ */
+const IRRELEVANT = new RegExp(
+  '^(x-(request|correlation|trace)-id|request-id|correlation-id|traceparent|tracestate|baggage' +
+    '|sentry-trace|x-b3-.*|x-datadog-.*|newrelic|x-amzn-trace-id|uber-trace-id)$',
+);
+
+function relevant([name]) {
+  const listed = (CONFIG.irrelevant || []).some((field) =>
+    field.endsWith('*') ? name.startsWith(field.slice(0, -1)) : name === field,
+  );
+  return !listed && !IRRELEVANT.test(name);
+}
+
+/**
+ * True for a value that was the clock's a moment ago, in ms or s. No wider than that: `from=` an
+ * hour ago or `since=` the last answer is a question, not a cache buster.
+ */
+function isClock(value) {
+  if (!/^(\d{13}|\d{10})(\.\d+)?$/.test(value)) return false;
+  const ms = value >= 1e12 ? +value : value * 1000;
+  return Math.abs(Date.now() - ms) <= 1500;
+}
+
+function isBuster(part) {
+  const at = part.indexOf('=');
+  if (at < 0) return isClock(part);
+  return CONFIG.busters.includes(part.slice(0, at)) || isClock(part.slice(at + 1));
+}
+
+/** Path and query without cache busters: the parts of a query that are left stay as they are. */
+function keyOf(url) {
+  const query = url.search.slice(1);
+  const rest = query.split('&').filter((part) => part && !isBuster(part));
+  return url.pathname + (rest.length ? '?' + rest.join('&') : '');
+}
+
+/**
+ * The topic of a request: the same URL with other fields (Authorization, Accept) is another topic.
+ */
+function topicFor(url, headers) {
+  const fields = [...headers].filter(relevant);
+  if (!headers.has('accept')) fields.push(['accept', '*/*']);
+  fields.sort((a, b) => (a[0] < b[0] ? -1 : 1));
+  const id = [keyOf(url), ...fields.map((field) => field.join(': '))].join('\n');
+  let topic = topics.get(id);
+  if (!topic) {
+    topic = newTopic(id, fields);
+    topics.set(id, topic);
+    forgetOldest();
+  }
+  topic.url = url.pathname + url.search;
+  return topic;
+}
+
+function newTopic(id, headers) {
+  return {
+    id,
+    /** Path and query as the app asked last, busters and all. */
+    url: '',
+    headers,
+    /** When the app asked last, answered by whom ever. */
+    asked: -Infinity,
+    /** Who asks: query id, timer id or '' → see 70-evidence.js. */
+    sources: new Map(),
+    /** The last answer of the network: could it be pushed, by all that can be seen of it? */
+    fit: false,
+    /** Evidence says that the app polls this. */
+    polled: false,
+    /** Until when this is left alone, and how long it was last time (doubles). */
+    quiet: -Infinity,
+    penalty: 0,
+    /** The app's cadence. */
+    every: CONFIG.min_ms,
+    /** The newest state: {hash, seq, epoch, body, headers, status, statusText}. */
+    held: null,
+    /** Generation and epoch of the last answer from the network that carried a state. */
+    seen: -1,
+    seenEpoch: '',
+    /** Of the last answer of the network: events carry none. */
+    statusText: '',
+    /** When the next real poll is due. */
+    renewal: -Infinity,
+    /** What a delta was built from isn't what we hold: ask for a whole snapshot. */
+    bare: false,
+    /** State hash that the app saw last. */
+    shown: '',
+    /** When we last made the app ask. */
+    refreshed: -Infinity,
+    /** Its own requests that are on their way. */
+    inflight: 0,
+    /** A change came while the app couldn't be made to look. */
+    dirty: false,
+  };
+}
+
+function forgetOldest() {
+  if (topics.size <= TOPICS_MAX) return;
+  for (const [id, topic] of topics) {
+    if (topic.polled) continue;
+    topics.delete(id);
+    return;
+  }
+}
+
+/** Leaves a topic to the network: for `ms`, or for a minute, then two, four … an hour at most. */
+function letGo(topic, ms) {
+  if (!ms) topic.penalty = Math.min(topic.penalty * 2 || 60000, 3600000);
+  topic.quiet = now() + (ms || topic.penalty);
+  topic.polled = false;
+  topic.held = null;
+  topic.seen = -1;
+  topic.sources.clear();
+  changed.delete(topic);
+  sync();
+}
+
+/**
+ * A write of this page has settled: from here on the network is asked until it showed the topic
+ * again.
+ */
+function wrote() {
+  generation++;
+  if (stream.live || stream.next) sync();
+}
+
+/** What a network answer is compared with when it comes: taken as its request starts. */
+function beginRead(topic) {
+  const { held } = topic;
+  return { generation, epoch: held && held.epoch, seq: held && held.seq, at: now() };
+}
+
+/** An answer of the network that carried a state has been read to its end. */
+function learn(topic, state, start) {
+  topic.shown = state.hash;
+  // It began before a write settled: it may show what was before the write.
+  if (start.generation !== generation) return;
+  const { held } = topic;
+  const comparable = held && held.epoch === state.epoch && held.generation === generation;
+  if (comparable && start.epoch === state.epoch && start.seq > state.seq) {
+    // Each answer is observed before it is sent on, so its seq can't be below what was known when
+    // it was asked for. It is: then this is another identity's topic, and the stream still speaks
+    // for the old one.
+    topic.held = null;
+    wrote();
+    return;
+  }
+  topic.seen = generation;
+  topic.seenEpoch = state.epoch;
+  topic.renewal = now() + jitter(CONFIG.renew_ms);
+  if (comparable && state.seq < held.seq) return;
+  // Equal states may differ in ignored members; deltas are built on the bytes that the stream sent.
+  if (held && held.hash === state.hash) state.body = held.body;
+  topic.held = { ...state, generation };
+}
+
+/**
+ * An event about one topic. `entry.wire` is what the server believes this stream to hold: deltas
+ * build on it even where the network has since shown something newer. Returns false if the two no
+ * longer agree.
+ */
+function accept(conn, entry, name, event) {
+  const { topic } = entry;
+  const state = name === 'current' ? currentState(entry, event) : nextState(entry, name, event);
+  if (!state) {
+    entry.vouched = false;
+    topic.bare = true;
+    topic.held = null;
+    return false;
+  }
+  if (name === 'snapshot') topic.bare = false;
+  Object.assign(state, { seq: event.seq, epoch: conn.epoch, generation: conn.generation });
+  entry.wire = state;
+  entry.vouched = state.status === 200;
+  // Opened before the last write: it may speak for another identity. Worth a look, not worth
+  // keeping.
+  if (conn.generation === generation && entry.vouched) {
+    const { held } = topic;
+    const older =
+      held && held.epoch === state.epoch && held.generation === generation && state.seq < held.seq;
+    if (older) return true;
+    topic.held = state;
+  }
+  if (topic.shown !== state.hash) changed.add(topic);
+  return true;
+}
+
+function currentState({ wire }, { hash }) {
+  return wire && wire.hash === hash ? { ...wire } : null;
+}
+
+function nextState({ wire, topic }, name, event) {
+  const { hash, length, check } = event;
+  if (name === 'snapshot') {
+    const { body, headers, status } = event;
+    if (body.length !== length || fnv1a(body) !== check) return null;
+    return { hash, body, headers, status };
+  }
+  const from = [wire, topic.held].find((state) => state && state.hash === event.from);
+  const body = from ? applyDelta(from.body, event.ops, length, check) : null;
+  if (body === null) return null;
+  return { hash, body, headers: event.headers || from.headers, status: from.status };
+}
+
+/** True if the topic may be answered locally at this very moment. */
+function answerable(topic) {
+  const conn = stream.live;
+  const entry = conn && conn.entries.get(topic);
+  const { held } = topic;
+  return Boolean(
+    entry &&
+      entry.vouched &&
+      held &&
+      entry.wire.hash === held.hash &&
+      conn.generation === generation &&
+      topic.seen === generation &&
+      topic.seenEpoch === conn.epoch &&
+      // Polled centrally more slowly than this app polls by now: a local answer could be too old.
+      entry.every <= topic.every * 1.25 &&
+      now() < topic.renewal &&
+      age(conn.beat) < conn.silence,
+  );
+}

@@ -1,0 +1,347 @@
+// The app's fetch, and the writes of this page by whatever way.
+//
+// Rules: what no watch names crosses as it came (same arguments, the very promise). A watched
+// answer reaches the app through one more promise only, because a handler on the native one would
+// silence `unhandledrejection`.
+
+/** Modes of `RequestInit` that ask for something only the network (or the HTTP cache) can give. */
+const CACHES = ['default', 'no-store', undefined];
+const MODES = ['cors', 'same-origin', undefined];
+/** Fields that make an answer depend on what the app holds, or a part of it. */
+const PARTIAL = /^(range|if-.*|pollcast-.*)$/;
+
+/**
+ * Each watch's pattern, and whether this browser is in its cohort; the first that matches counts.
+ */
+let watches = [];
+/** Timers that have written something: never run early, or each push could cause the next. */
+const writers = new Set();
+
+function installFetch() {
+  const override = remembered('sessionStorage', (old) => {
+    const asked = new W.URLSearchParams(location.search).get('pollcast');
+    return asked === 'on' || asked === 'off' ? asked : old;
+  });
+  const cohort = fnv1a(clientId) % 100;
+  watches = CONFIG.watches.map(({ re, push, percent }) => ({
+    re: new RegExp(re),
+    push: push && override !== 'off' && (override === 'on' || cohort < percent),
+  }));
+  if (!watches.some(({ push }) => push)) return false;
+  patch(W, 'fetch', onFetch);
+  patchWrites();
+  return true;
+}
+
+function onFetch(target, self, args) {
+  const call = () => Reflect.apply(target, self, args);
+  let ask;
+  try {
+    ask = inspect(args[0], args[1]);
+  } catch {
+    // Arguments that fetch itself will refuse.
+    return call();
+  }
+  if (!ask) return call();
+  if (ask.write) return settling(call());
+  try {
+    const plan = decide(ask);
+    if (plan.local) return plan.local;
+    // Built here, so that it is the native fetch that fails if anything does.
+    const marked = plan.mark && markedRequest(args, plan.mark);
+    const answer = marked ? target.call(self, marked) : call();
+    return follow(answer, plan);
+  } catch {
+    leave();
+    return call();
+  }
+}
+
+/** What a call asks for: null if it is none of ours, {write: true}, or {url, headers, signal}. */
+function inspect(input, init) {
+  const request = input instanceof Request ? input : null;
+  const option = (name) => {
+    const own = init ? init[name] : undefined;
+    return own === undefined && request ? request[name] : own;
+  };
+  const method = String(option('method') || 'GET').toUpperCase();
+  const pressed = now() - person.pressed < PERSON_MS;
+  if (method !== 'GET') return method === 'HEAD' || method === 'OPTIONS' ? null : { write: true };
+  // Another realm's Request, or something that stringifies itself.
+  if (!request && typeof input !== 'string' && !(input instanceof URL)) return null;
+  const url = new URL(request ? request.url : input, D.baseURI);
+  // `GET /api/logout` after a click: not known to be polled, so it may be a write.
+  const rest = pressed && url.origin === location.origin ? { write: true } : null;
+  if (!watched(url)) return rest;
+  const plain =
+    CACHES.includes(option('cache')) &&
+    MODES.includes(option('mode')) &&
+    [undefined, 'follow'].includes(option('redirect')) &&
+    option('credentials') !== 'omit' &&
+    !option('integrity') &&
+    !option('keepalive') &&
+    !(init && init.body != null);
+  if (!plain) return rest;
+  const fields = option('headers');
+  // An iterator can be read once, and that is fetch's right.
+  if (fields && typeof fields.next === 'function') return rest;
+  const headers = new Headers(fields);
+  if ([...headers.keys()].some((name) => PARTIAL.test(name))) return rest;
+  return { url, headers, signal: option('signal'), pressed };
+}
+
+function watched(url) {
+  if (url.origin !== location.origin || url.username || url.password) return false;
+  if (url.pathname.startsWith(CONFIG.prefix + '/')) return false;
+  const watch = watches.find(({ re }) => re.test(url.pathname));
+  return Boolean(watch && watch.push);
+}
+
+/** {local: promise} or {topic, source, start, mark}. */
+function decide(ask) {
+  const { url, headers, signal } = ask;
+  const topic = topicFor(url, headers);
+  const by = query.attribution();
+  const timer = timers.current();
+  const ours = query.asked(topic.id, by);
+  const known = topic.polled;
+  weigh(topic, by, timer, ours);
+  const source = sourceOf(topic, by, timer);
+  if (topic.polled && answerable(topic)) {
+    source.answered = now();
+    // The app's library learns of the end as it would from the network: after it has seen the
+    // answer.
+    Promise.resolve().then(guard(() => query.settled(topic.id)));
+    return { local: answerLocally(topic, url, signal) };
+  }
+  topic.inflight++;
+  // Nothing but the origin itself knows what a write has changed, whichever way the write went.
+  const renew = topic.shown && (now() >= topic.renewal || topic.seen !== generation);
+  const mark = topic.polled && clientId + (renew ? ';renew' : '');
+  return { topic, source, mark, start: beginRead(topic), write: ask.pressed && !known };
+}
+
+function markedRequest([input, init], mark) {
+  const request = new Request(input, init);
+  request.headers.set('Pollcast-Client', mark);
+  return request;
+}
+
+/** Passes a network answer on to the app, and learns from it. */
+function follow(answer, plan) {
+  return answer.then(
+    (response) => {
+      try {
+        return onAnswer(response, plan);
+      } catch {
+        leave();
+        return response;
+      }
+    },
+    (reason) => {
+      guard(onSettled)(plan, false);
+      throw reason;
+    },
+  );
+}
+
+function onAnswer(response, plan) {
+  const { topic, mark, start } = plan;
+  const slow = now() - start.at > SLOW_MS;
+  const { status, redirected, headers } = response;
+  topic.fit = status === 200 && !redirected && !slow && holdable(headers.get('content-type') || '');
+  const state = mark && readState(headers.get('Pollcast-State'));
+  if (!mark || !state || slow) {
+    // Marked, good, and still no state: it can't be pushed, as far as the proxy can see.
+    if (mark && (slow || status === 200)) letGo(topic);
+    // Not a state: what was held is not what the origin says now.
+    else if (mark) topic.seen = -1;
+    onSettled(plan, true);
+    return state ? withoutState(response) : response;
+  }
+  const fields = [...headers].filter(([name]) => name !== 'pollcast-state');
+  Object.assign(state, { headers: fields, status });
+  topic.statusText = response.statusText;
+  keep(response.clone(), state, plan).then(
+    guard(() => onSettled(plan, true)),
+    // The app aborted, or the connection broke.
+    guard(() => onSettled(plan, false)),
+  );
+  return withoutState(response);
+}
+
+/** `<state hash>;seq=<n>;epoch=<id>` */
+function readState(value) {
+  const found = /^(\w+);seq=(\d+);epoch=(\w+)$/.exec(value || '');
+  return found && { hash: found[1], seq: +found[2], epoch: found[3] };
+}
+
+async function keep(copy, state, { topic, start }) {
+  const bytes = await copy.arrayBuffer();
+  try {
+    // text() would drop a byte order mark and mend broken UTF-8: then it isn't what the origin
+    // sent.
+    state.body = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return letGo(topic, LONG_MS);
+  }
+  if (!active || !topic.polled) return;
+  if (bytes.byteLength > CONFIG.body_limit) return letGo(topic, LONG_MS);
+  topic.penalty = 0;
+  learn(topic, state, start);
+  sync();
+}
+
+function onSettled({ topic, source, write }, answered) {
+  topic.inflight--;
+  if (answered) source.answered = now();
+  if (write) wrote();
+  query.settled(topic.id);
+  const { held } = topic;
+  if (topic.dirty || (held && topic.shown && held.hash !== topic.shown)) refresh(topic);
+}
+
+/** The native response, but for the field that the app has never heard of. */
+function withoutState(response) {
+  const headers = new Headers(response.headers);
+  headers.delete('Pollcast-State');
+  const clone = response.clone;
+  return define(response, {
+    headers,
+    clone: () => withoutState(clone.call(response)),
+  });
+}
+
+function define(object, members) {
+  for (const name of Object.keys(members)) {
+    const value = members[name];
+    Object.defineProperty(object, name, { value, configurable: true, writable: true });
+  }
+  return object;
+}
+
+function answerLocally(topic, url, signal) {
+  if (signal && signal.aborted) return Promise.reject(signal.reason);
+  const { held } = topic;
+  topic.shown = held.hash;
+  const { body, headers, status } = held;
+  const { statusText } = topic;
+  const response = new Response(signal ? abortable(body, signal) : body, {
+    status,
+    statusText,
+    headers,
+  });
+  return Promise.resolve(dress(response, body, url.href.split('#')[0], signal));
+}
+
+/** A body that an abort breaks off, as the network's would. */
+function abortable(body, signal) {
+  let onAbort;
+  const stop = () => signal.removeEventListener('abort', onAbort);
+  return new ReadableStream(
+    {
+      start(controller) {
+        onAbort = () => controller.error(signal.reason);
+        signal.addEventListener('abort', onAbort, { once: true });
+      },
+      pull(controller) {
+        stop();
+        controller.enqueue(new TextEncoder().encode(body));
+        controller.close();
+      },
+      cancel: stop,
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/**
+ * What a constructed Response lacks; and readers that resolve in microtasks, or the app flickers.
+ */
+function dress(response, body, url, signal) {
+  const { clone, text, json } = response;
+  const read = (reader, parse) => () => {
+    // Read before, locked or aborted: the native reader has the right error.
+    if (response.bodyUsed || response.body.locked || (signal && signal.aborted)) {
+      return reader.call(response);
+    }
+    response.body.cancel();
+    return Promise.resolve(body).then(parse);
+  };
+  return define(response, {
+    url,
+    type: 'basic',
+    clone: () => dress(clone.call(response), body, url, signal),
+    text: read(text, withoutBom),
+    json: read(json, (whole) => JSON.parse(withoutBom(whole))),
+  });
+}
+
+const withoutBom = (whole) => (whole.charCodeAt(0) === 0xfeff ? whole.slice(1) : whole);
+
+/** Passes a write on; once it has settled, only the network knows. */
+function settling(answer) {
+  noteWriter();
+  const settled = guard(wrote);
+  return answer.then(
+    (response) => (settled(), response),
+    (reason) => {
+      settled();
+      throw reason;
+    },
+  );
+}
+
+function noteWriter() {
+  guard(() => {
+    const timer = timers.current();
+    if (timer) writers.add(timer.id);
+  })();
+}
+
+function patchWrites() {
+  const xhr = W.XMLHttpRequest && W.XMLHttpRequest.prototype;
+  const methods = new WeakMap();
+  if (xhr) {
+    patch(xhr, 'open', (target, self, args) => {
+      methods.set(self, String(args[0]).toUpperCase());
+      return Reflect.apply(target, self, args);
+    });
+    patch(xhr, 'send', (target, self, args) => {
+      const method = methods.get(self);
+      const safe = method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
+      if (!safe || now() - person.pressed < PERSON_MS) {
+        noteWriter();
+        self.addEventListener('loadend', guard(wrote), { once: true });
+      }
+      return Reflect.apply(target, self, args);
+    });
+  }
+  const { Navigator } = W;
+  if (Navigator) {
+    patch(Navigator.prototype, 'sendBeacon', (target, self, args) => {
+      // Nothing tells when a beacon has arrived.
+      guard(wrote)();
+      later(wrote, 2000);
+      return Reflect.apply(target, self, args);
+    });
+  }
+}
+
+/** Makes the app look at a topic now: its own library first, else the timers that poll it. */
+function refresh(topic) {
+  topic.dirty = D.hidden || topic.inflight > 0;
+  if (topic.dirty || !topic.polled) return;
+  topic.refreshed = now();
+  if (query.refresh(topic.id) > 0) return;
+  for (const { timer, asked } of topic.sources.values()) {
+    const still = topic.refreshed - asked < Math.max(10000, 3 * topic.every);
+    if (timer && still && !writers.has(timer.id)) timer.run();
+  }
+}
+
+function refreshChanged() {
+  const list = [...changed];
+  changed.clear();
+  for (const topic of list) refresh(topic);
+}

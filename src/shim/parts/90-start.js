@@ -1,0 +1,81 @@
+// Comes and goes: the page's life, the kill switch, and leaving for good.
+
+let hideTimer = 0;
+
+function install() {
+  active = true;
+  if (!installFetch()) return uninstall();
+  timers.install();
+  query.install();
+  watchPerson();
+  listen(D, 'visibilitychange', onVisibility);
+  listen(W, 'pagehide', park);
+  listen(W, 'pageshow', ({ persisted }) => persisted && !D.hidden && unpark());
+  // The page's policy forbids the stream: each attempt would be one more line on the console.
+  listen(D, 'securitypolicyviolation', ({ effectiveDirective, blockedURI }) => {
+    const ours = location.origin + CONFIG.prefix + '/stream';
+    if (effectiveDirective === 'connect-src' && blockedURI === ours) leave();
+  });
+  if (D.hidden) park();
+  else unpark();
+}
+
+function onVisibility() {
+  native.clearTimeout(hideTimer);
+  if (D.hidden) {
+    hideTimer = later(park, 5000);
+    return;
+  }
+  unpark();
+  for (const topic of topics.values()) if (topic.dirty) refresh(topic);
+}
+
+/**
+ * Back to what was: no patch, no listener, no stream. Each step by itself, whatever the others do.
+ */
+function uninstall() {
+  active = false;
+  const parts = [() => timers.uninstall(), () => query.uninstall(), park];
+  for (const step of [...parts, ...undo.splice(0).reverse()]) {
+    try {
+      step();
+    } catch {
+      // The rest still has to go.
+    }
+  }
+  native.clearTimeout(hideTimer);
+  topics.clear();
+  changed.clear();
+  writers.clear();
+}
+
+/** Something went wrong in here: gone until the page is loaded anew. */
+function leave() {
+  if (active) uninstall();
+}
+
+/** `off`: gone, but for one timer that asks whether to come back. */
+function switchOff(retry_ms) {
+  uninstall();
+  askMode(retry_ms || CONFIG.off_retry_ms);
+}
+
+/** Native timer and native fetch: nothing is installed while this waits. */
+function askMode(wait) {
+  native.setTimeout(async () => {
+    // Nobody looks: nobody waits for us either.
+    if (D.hidden) return askMode(wait);
+    let longer = CONFIG.off_retry_ms;
+    try {
+      const response = await native.fetch(CONFIG.prefix + '/mode', { cache: 'no-store' });
+      if (response.ok && (await response.json()).mode === 'push') return guard(install)();
+    } catch {
+      // A proxy that is down shows on the console each time.
+      longer = Math.min(wait * 2, 300000);
+    }
+    askMode(longer);
+  }, jitter(wait));
+}
+
+if (CONFIG.mode === 'push') guard(install)();
+else askMode(CONFIG.off_retry_ms);
