@@ -1,1 +1,5 @@
-//! What says "poll now".
+//! What says "poll now". So far: writes that pass through.
+
+mod writes;
+
+pub use writes::{Write, touches};

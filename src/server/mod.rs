@@ -3,9 +3,14 @@
 
 mod accept;
 mod connection;
+pub mod dispatch;
 mod event_stream;
 mod h1;
 mod h2;
+mod hold;
+pub mod live;
+mod own;
+mod watched;
 mod wire;
 
 pub use accept::serve;

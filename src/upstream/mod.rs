@@ -1,14 +1,11 @@
-//! The origin.
-
-mod fetch;
-
-pub use fetch::{Answer, Ask, HttpOrigin, Origin, PollError, Polling};
-//! The origin: forward (passthrough), tunnel (upgrades).
+//! The origin: forward (passthrough), tunnel (upgrades), fetch (central polls; the only file that names reqwest).
 
 mod failure;
+mod fetch;
 mod forward;
 mod patience;
 mod tunnel;
 
+pub use fetch::{Answer, Ask, HttpOrigin, Origin, PollError, Polling};
 pub use forward::{Answer as Passed, Upstream};
 pub use tunnel::join;

@@ -108,8 +108,9 @@ pub fn strip_pollcast(fields: HeaderMap) -> HeaderMap {
     without(fields, is_own)
 }
 
-/// Removes all fields of some names; costs nothing where there are none.
-fn without(fields: HeaderMap, gone: impl Fn(&HeaderName) -> bool) -> HeaderMap {
+/// Removes all fields of some names, in order; costs nothing where there are none.
+#[must_use]
+pub fn without(fields: HeaderMap, gone: impl Fn(&HeaderName) -> bool) -> HeaderMap {
     if !fields.keys().any(&gone) {
         return fields;
     }

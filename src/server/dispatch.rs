@@ -1,0 +1,130 @@
+//! One request, top to bottom.
+
+use super::live::Live;
+use super::watched::Watched;
+use super::{Handler, Reply, own};
+use crate::config::Mode;
+use crate::drain::Drain;
+use crate::error::Error;
+use crate::hint::Write;
+use crate::http::{Body, fields};
+use crate::hub::Hub;
+use crate::rollout;
+use crate::route::{self, Decision, Mark};
+use crate::shim::inject::RequestFacts;
+use crate::telemetry::Metrics;
+use crate::upstream::{Passed, Upstream};
+use arc_swap::ArcSwap;
+use http::Request;
+use hyper::body::Incoming;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Everything a request may need. Clones share it.
+#[derive(Clone)]
+pub struct Dispatch(Arc<Shared>);
+
+/// What all requests share.
+pub struct Shared {
+    /// What the present configuration decides; replaced as a whole at a reload.
+    pub live: Arc<ArcSwap<Live>>,
+    /// Topics and streams.
+    pub hub: Hub,
+    /// The way to the origin.
+    pub upstream: Upstream,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Tasks that outlive their request.
+    pub drain: Drain,
+}
+
+impl Dispatch {
+    /// A handler over these.
+    #[must_use]
+    pub fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+}
+
+impl Handler for Dispatch {
+    async fn handle(&self, req: Request<Incoming>, peer: SocketAddr) -> Reply {
+        let shared = self.0.as_ref();
+        match answer(shared, req, peer).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                shared.metrics.upstream_error(error.kind());
+                error.log();
+                Reply::Response(error.response())
+            }
+        }
+    }
+}
+
+async fn answer(shared: &Shared, req: Request<Incoming>, peer: SocketAddr) -> Result<Reply, Error> {
+    let live = shared.live.load_full();
+    let decision = route::decide(&live.config, req.method(), req.uri(), req.headers());
+    shared.metrics.request(label(decision));
+    match decision {
+        Decision::Own(endpoint) => Ok(own::answer(shared, &live, endpoint, req).await),
+        Decision::Watched { watch, mode, mark } if mode >= Mode::Collapse => {
+            let watched = Watched::new(shared, &live, watch, &req);
+            watched.answer(req.map(Body::Incoming), mark, peer).await.map(Reply::Response)
+        }
+        Decision::Write => write(shared, &live, req, peer).await,
+        Decision::Watched { .. } | Decision::Pass => pass(shared, &live, req, peer).await,
+    }
+}
+
+/// The origin, unchanged; what it may have changed is asked for again.
+async fn write(
+    shared: &Shared,
+    live: &Live,
+    req: Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<Reply, Error> {
+    let identity = live.keyer.identify(req.headers());
+    let (hub, metrics) = (shared.hub.clone(), shared.metrics.clone());
+    let write = Write::new(hub, metrics, req.uri().path(), identity);
+    shared.metrics.origin_request();
+    let response = shared.upstream.forward(req.map(Body::Incoming), peer.ip()).await?;
+    // Before the client learns of it: what it reads next must not be from before.
+    write.answered(response.status());
+    Ok(Reply::Response(response))
+}
+
+/// The origin, unchanged; a page gets the script tag.
+async fn pass(
+    shared: &Shared,
+    live: &Live,
+    req: Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<Reply, Error> {
+    shared.metrics.origin_request();
+    if fields::is_websocket(req.headers()) && req.version() < http::Version::HTTP_2 {
+        return Ok(match shared.upstream.tunnel(req.map(Body::Incoming), peer.ip()).await? {
+            Passed::Response(response) => Reply::Response(response),
+            Passed::Tunnel { head, origin } => Reply::Tunnel { head, origin },
+        });
+    }
+    let injecting = live.config.inject.enabled && rollout::any(&live.config, Mode::Collapse);
+    if !injecting {
+        let response = shared.upstream.forward(req.map(Body::Incoming), peer.ip()).await?;
+        return Ok(Reply::Response(response));
+    }
+    let facts = RequestFacts::of(req.method(), req.uri(), req.headers());
+    let (mut parts, body) = req.into_parts();
+    parts.headers = live.injector.request(&facts, parts.headers);
+    let req = Request::from_parts(parts, Body::Incoming(body));
+    let response = shared.upstream.forward(req, peer.ip()).await?;
+    Ok(Reply::Response(live.injector.response(&facts, response)))
+}
+
+fn label(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Own(_) => "own",
+        Decision::Watched { mark: Mark::None, .. } => "watched",
+        Decision::Watched { .. } => "marked",
+        Decision::Write => "write",
+        Decision::Pass => "pass",
+    }
+}

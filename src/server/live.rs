@@ -1,0 +1,40 @@
+//! What one configuration decides: built once per reload, shared by all requests under way.
+
+use crate::config::{Config, Watch};
+use crate::shim::inject::Injector;
+use crate::shim::script::Script;
+use crate::telemetry::Metrics;
+use crate::watch::Keyer;
+use std::sync::Arc;
+
+/// A configuration, and what is made of it.
+pub struct Live {
+    /// As the operator decided.
+    pub config: Config,
+    /// Its watches, to be shared with topics; same order.
+    pub watches: Vec<Arc<Watch>>,
+    /// Makes identities and topic keys.
+    pub keyer: Arc<Keyer>,
+    /// The page's script.
+    pub script: Script,
+    /// Writes the script tag into pages.
+    pub injector: Injector,
+}
+
+impl Live {
+    /// Builds it. `secret` keys identities and must stay the same while the process lives, or topics lose their subscribers.
+    #[must_use]
+    pub fn new(config: Config, secret: [u8; 32], metrics: &Metrics) -> Self {
+        let metrics = metrics.clone();
+        let report = Arc::new(move |outcome: crate::shim::inject::Outcome| {
+            metrics.injected(outcome.label());
+        });
+        Self {
+            watches: config.watches.iter().cloned().map(Arc::new).collect(),
+            keyer: Arc::new(Keyer::new(secret, config.identity.clone())),
+            script: Script::new(&config, env!("CARGO_PKG_VERSION")),
+            injector: Injector::new(&config.prefix, report),
+            config,
+        }
+    }
+}

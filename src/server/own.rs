@@ -1,0 +1,270 @@
+//! The own endpoints: script, mode, event stream, plain server-sent events.
+
+use super::Reply;
+use super::dispatch::Shared;
+use super::live::Live;
+use crate::config::Mode;
+use crate::http::{Body, Frame, Frames};
+use crate::hub::{About, View, Wish};
+use crate::route::{self, Own};
+use crate::stream::{
+    Bye, EventStream, Pace, StreamRequest, Wanted, frames, is_target, plain_fields,
+};
+use crate::watch::{Facts, PollRequest, StateHash, Target, unix_ms};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// The parameter that asks the plain view for whole bodies.
+const FULL: &str = "__pollcast=full";
+
+/// No heart beats faster: each costs a wake-up.
+const FASTEST_BEAT: Duration = Duration::from_millis(500);
+
+/// Answers a request under the prefix.
+pub async fn answer(shared: &Shared, live: &Arc<Live>, own: Own, req: Request<Incoming>) -> Reply {
+    let get = req.method() == Method::GET || req.method() == Method::HEAD;
+    let result = match own {
+        Own::Script if get => Ok(Reply::Response(live.script.respond(req.headers()))),
+        Own::Mode if get => Ok(Reply::Response(live.script.respond_mode())),
+        Own::Stream if req.method() == Method::POST => stream(shared, live, req).await,
+        Own::Plain(at) if req.method() == Method::GET => plain(shared, live, at, &req),
+        Own::Stream => Err(not_allowed("POST")),
+        Own::Script | Own::Mode | Own::Plain(_) => Err(not_allowed("GET")),
+        Own::Unknown => Err(error(StatusCode::NOT_FOUND, "no such endpoint of Pollcast")),
+    };
+    result.unwrap_or_else(|response| Reply::Response(*response))
+}
+
+async fn stream(
+    shared: &Shared,
+    live: &Arc<Live>,
+    req: Request<Incoming>,
+) -> Result<Reply, Box<Response<Body>>> {
+    same_origin(req.headers())?;
+    let config = &live.config;
+    if config.mode < Mode::Push {
+        return Ok(off(shared, config.stream.off_retry));
+    }
+    let (parts, body) = req.into_parts();
+    let body = Limited::new(body, config.limits.stream_request).collect();
+    let body = match tokio::time::timeout(config.timeouts.client_head, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(fault)) if fault.is::<http_body_util::LengthLimitError>() => {
+            let most = config.limits.stream_request;
+            let text = format!("the stream request is over {most} bytes (limits.stream_request)");
+            return Err(error(StatusCode::PAYLOAD_TOO_LARGE, &text));
+        }
+        Ok(Err(_)) => return Err(error(StatusCode::BAD_REQUEST, "the request's body broke off")),
+        Err(_) => {
+            return Err(error(StatusCode::REQUEST_TIMEOUT, "the request's body took too long"));
+        }
+    };
+    let most = config.limits.topics_per_stream;
+    let request = StreamRequest::parse(&body, &parts.headers, most)
+        .map_err(|fault| error(StatusCode::BAD_REQUEST, &fault.to_string()))?;
+    let wishes = request.topics.into_iter().map(|wanted| wish(live, wanted)).collect();
+    open(shared, live, wishes, View::Shim)
+}
+
+fn plain(
+    shared: &Shared,
+    live: &Arc<Live>,
+    at: usize,
+    req: &Request<Incoming>,
+) -> Result<Reply, Box<Response<Body>>> {
+    same_origin(req.headers())?;
+    if live.config.mode < Mode::Push {
+        return Ok(off(shared, live.config.stream.off_retry));
+    }
+    let whole = req.uri().path_and_query().map_or("", |target| target.as_str());
+    let (target, view) = view(whole.get(at..).unwrap_or_default());
+    if !is_target(&target) {
+        let text = "what follows /sse must be a path and query on this host";
+        return Err(error(StatusCode::BAD_REQUEST, text));
+    }
+    let path = target.split('?').next().unwrap_or_default();
+    if route::pushed(&live.config, path).is_none() {
+        let text = format!("no watch of mode push matches {path}: name it in a [[watch]]");
+        return Err(error(StatusCode::NOT_FOUND, &text));
+    }
+    let last = req.headers().get("last-event-id").and_then(|id| id.to_str().ok());
+    let wanted = Wanted {
+        target,
+        headers: plain_fields(req.headers()),
+        have: last.and_then(StateHash::parse),
+        every: None,
+    };
+    open(shared, live, vec![wish(live, wanted)], view)
+}
+
+/// The origin's target, and how the caller wants changes.
+fn view(target: &str) -> (String, View) {
+    let Some((path, query)) = target.split_once('?') else {
+        return (target.to_owned(), View::Patch);
+    };
+    if !query.split('&').any(|pair| pair == FULL) {
+        return (target.to_owned(), View::Patch);
+    }
+    let kept: Vec<_> = query.split('&').filter(|pair| *pair != FULL).collect();
+    let target = match kept.is_empty() {
+        true => path.to_owned(),
+        false => format!("{path}?{}", kept.join("&")),
+    };
+    (target, View::Full)
+}
+
+fn wish(live: &Live, wanted: Wanted) -> Result<Wish, &'static str> {
+    let config = &live.config;
+    let now_ms = unix_ms();
+    let target = Target::new(&wanted.target, &config.identity.cache_busters, now_ms);
+    let index = route::pushed(config, target.path()).ok_or("unwatched")?;
+    let watch = live.watches.get(index).ok_or("unwatched")?;
+    let identity = live.keyer.identify(&wanted.headers);
+    let facts = Facts { watch: &watch.name, target: &target, headers: &wanted.headers };
+    let key = live.keyer.key(facts, identity);
+    let about = About { watch: Arc::clone(watch), path: target.path().to_owned() };
+    let every = wanted.every.unwrap_or(config.poll.default_interval);
+    let request = PollRequest::new(target, &wanted.headers, now_ms);
+    Ok(Wish { key, about, request, have: wanted.have, every })
+}
+
+fn open(
+    shared: &Shared,
+    live: &Live,
+    wishes: Vec<Result<Wish, &'static str>>,
+    view: View,
+) -> Result<Reply, Box<Response<Body>>> {
+    let subscriber = shared.hub.subscribe(wishes, view).map_err(|full| {
+        let mut response = error(StatusCode::SERVICE_UNAVAILABLE, &full.to_string());
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
+        response
+    })?;
+    let times = &live.config.stream;
+    let fastest = subscriber.fastest().unwrap_or(times.beat);
+    let beat = match view {
+        View::Shim => (fastest / 2).clamp(FASTEST_BEAT.min(times.beat), times.beat),
+        View::Patch | View::Full => times.beat,
+    };
+    let pace = Pace {
+        beat,
+        lifetime: shared.hub.jitter(times.lifetime),
+        retry: shared.hub.jitter(Duration::from_millis(200)),
+    };
+    let hello =
+        (view == View::Shim).then(|| frames::hello(shared.hub.epoch(), pace.beat, pace.silence()));
+    let frames = Box::new(EventStream::new(subscriber, hello, pace));
+    Ok(Reply::Stream { head: stream_head(), frames })
+}
+
+/// A stream that says only that nothing is pushed, and when to ask again.
+fn off(shared: &Shared, retry: Duration) -> Reply {
+    let bye = Bye { reason: "off", retry: shared.hub.jitter(retry) };
+    shared.metrics.bye(bye.reason);
+    let frame = Frame { head: Bytes::new(), shared: frames::bye(bye.reason, bye.retry) };
+    Reply::Stream { head: stream_head(), frames: Box::new(Once(Some(frame))) }
+}
+
+struct Once(Option<Frame>);
+
+impl Frames for Once {
+    fn poll_frame(&mut self, _: &mut Context<'_>) -> Poll<Option<Frame>> {
+        Poll::Ready(self.0.take())
+    }
+}
+
+fn stream_head() -> Response<()> {
+    let mut head = Response::new(());
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        // Otherwise nginx in front collects events until a buffer is full.
+        (header::HeaderName::from_static("x-accel-buffering"), "no"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        head.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    head
+}
+
+/// Another site's page must not open streams with this user's cookies. Browsers say where a request comes from in fields that
+/// pages can't set; a client that sends neither is no browser.
+fn same_origin(headers: &HeaderMap) -> Result<(), Box<Response<Body>>> {
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    let foreign = match (site, headers.get(header::ORIGIN)) {
+        (Some(b"same-origin" | b"none"), _) => false,
+        (Some(_), _) => true,
+        (None, Some(origin)) => !is_host(origin, headers.get(header::HOST)),
+        (None, None) => false,
+    };
+    match foreign {
+        true => Err(error(StatusCode::FORBIDDEN, "streams are for pages of the same origin only")),
+        false => Ok(()),
+    }
+}
+
+fn is_host(origin: &HeaderValue, host: Option<&HeaderValue>) -> bool {
+    let origin = origin.to_str().unwrap_or_default();
+    let named = origin.split_once("://").map(|(_, named)| named);
+    matches!((named, host.and_then(|host| host.to_str().ok())),
+        (Some(named), Some(host)) if named.eq_ignore_ascii_case(host))
+}
+
+fn not_allowed(allow: &'static str) -> Box<Response<Body>> {
+    let text = format!("this endpoint takes {allow} only");
+    let mut response = error(StatusCode::METHOD_NOT_ALLOWED, &text);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+fn error(status: StatusCode, text: &str) -> Box<Response<Body>> {
+    let body = serde_json::json!({ "error": text }).to_string();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let fields = response.headers_mut();
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Box::new(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_view_is_no_part_of_the_target() {
+        for (target, want, full) in [
+            ("/a", "/a", false),
+            ("/a?x=1", "/a?x=1", false),
+            ("/a?__pollcast=full", "/a", true),
+            ("/a?x=1&__pollcast=full&y", "/a?x=1&y", true),
+        ] {
+            let (got, view) = view(target);
+            assert_eq!((got.as_str(), view == View::Full), (want, full), "{target}");
+        }
+    }
+
+    #[test]
+    fn other_sites_are_told_apart() {
+        let check = |fields: &[(&'static str, &'static str)]| {
+            let headers: HeaderMap = fields
+                .iter()
+                .map(|(n, v)| {
+                    (n.parse::<header::HeaderName>().unwrap(), HeaderValue::from_static(v))
+                })
+                .collect();
+            same_origin(&headers).is_ok()
+        };
+        assert!(check(&[]));
+        assert!(check(&[("sec-fetch-site", "same-origin"), ("origin", "http://h")]));
+        assert!(!check(&[("sec-fetch-site", "same-site")]));
+        assert!(!check(&[("sec-fetch-site", "cross-site")]));
+        assert!(check(&[("origin", "http://h:1"), ("host", "h:1")]));
+        assert!(!check(&[("origin", "http://h:2"), ("host", "h:1")]));
+        assert!(!check(&[("origin", "null"), ("host", "h:1")]));
+    }
+}

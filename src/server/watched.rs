@@ -1,0 +1,185 @@
+//! A watched GET: a fresh snapshot, or the origin; what passes is an observation.
+
+use super::dispatch::Shared;
+use super::hold::{Held, Tee, hold};
+use super::live::Live;
+use crate::error::Error;
+use crate::http::{Body, fields};
+use crate::hub::{About, Position};
+use crate::route::Mark;
+use crate::watch::{
+    Facts, IdentityId, Refusal, Snapshot, Target, TopicKey, decode, is_text, read, unix_ms,
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// The field that says where an answer's state stands.
+const STATE_FIELD: HeaderName = HeaderName::from_static("pollcast-state");
+
+/// One watched GET on its way.
+pub struct Watched<'a> {
+    shared: &'a Shared,
+    live: &'a Arc<Live>,
+    about: About,
+    key: TopicKey,
+    identity: IdentityId,
+}
+
+/// What is needed to read an answer after its request has gone.
+#[derive(Clone)]
+struct Reading {
+    live: Arc<Live>,
+    about: About,
+    key: TopicKey,
+    request: HeaderMap,
+    begun: Instant,
+}
+
+impl<'a> Watched<'a> {
+    /// `watch` is an index into the watches.
+    pub fn new<B>(shared: &'a Shared, live: &'a Arc<Live>, watch: usize, req: &Request<B>) -> Self {
+        let watch = Arc::clone(&live.watches[watch]);
+        let raw = req.uri().path_and_query().map_or("/", |target| target.as_str());
+        let target = Target::new(raw, &live.config.identity.cache_busters, unix_ms());
+        let identity = live.keyer.identify(req.headers());
+        let facts = Facts { watch: &watch.name, target: &target, headers: req.headers() };
+        let key = live.keyer.key(facts, identity);
+        let path = target.path().to_owned();
+        Self { shared, live, about: About { watch, path }, key, identity }
+    }
+
+    /// Answers it.
+    pub async fn answer(
+        self,
+        req: Request<Body>,
+        mark: Mark,
+        peer: SocketAddr,
+    ) -> Result<Response<Body>, Error> {
+        match mark {
+            Mark::None => self.stream(req, peer).await,
+            Mark::Polled => match self.shared.hub.fresh(self.key, self.identity) {
+                Some((snapshot, position)) => {
+                    self.shared.metrics.request("snapshot");
+                    Ok(self.from_snapshot(&snapshot, position))
+                }
+                None => self.hold(req, peer).await,
+            },
+            Mark::Renewal => self.hold(req, peer).await,
+        }
+    }
+
+    fn reading(&self, headers: &HeaderMap) -> Reading {
+        Reading {
+            live: Arc::clone(self.live),
+            about: self.about.clone(),
+            key: self.key,
+            request: headers.clone(),
+            begun: Instant::now(),
+        }
+    }
+
+    /// Not known to be polled: it streams as without us. If somebody subscribes to the same, a copy is an observation.
+    async fn stream(self, req: Request<Body>, peer: SocketAddr) -> Result<Response<Body>, Error> {
+        let known = self.shared.hub.knows(self.key).then(|| self.reading(req.headers()));
+        self.shared.metrics.origin_request();
+        let response = self.shared.upstream.forward(req, peer.ip()).await?;
+        let Some(reading) = known else { return Ok(response) };
+        if response.status() != StatusCode::OK {
+            self.refuse(reading, response.status());
+            return Ok(response);
+        }
+        if !is_text(response.headers()) {
+            return Ok(response);
+        }
+        let (parts, body) = response.into_parts();
+        let (headers, limit) = (parts.headers.clone(), self.live.config.limits.body);
+        let (hub, drain) = (self.shared.hub.clone(), self.shared.drain.clone());
+        let done = move |body: Bytes| {
+            drain.spawn(async move {
+                let answer = reading.read((StatusCode::OK, &headers), body).await;
+                let _ = hub.observe(reading.key, reading.about, reading.begun, answer);
+            });
+        };
+        Ok(Response::from_parts(parts, Body::boxed(Tee::new(body, limit, done))))
+    }
+
+    /// Known to be polled: the answer is held until it is complete, and says its state.
+    async fn hold(self, mut req: Request<Body>, peer: SocketAddr) -> Result<Response<Body>, Error> {
+        // The browser's own cache made these (the script marks nothing that the app made conditional): a 304 would hide
+        // the body that is to be compared.
+        let headers = std::mem::take(req.headers_mut());
+        *req.headers_mut() = fields::without(headers, |name| {
+            *name == header::IF_NONE_MATCH || *name == header::IF_MODIFIED_SINCE
+        });
+        let reading = self.reading(req.headers());
+        self.shared.metrics.origin_request();
+        let response = self.shared.upstream.forward(req, peer.ip()).await?;
+        let (parts, body) = response.into_parts();
+        if parts.status != StatusCode::OK {
+            self.refuse(reading, parts.status);
+            return Ok(Response::from_parts(parts, body));
+        }
+        if !is_text(&parts.headers) {
+            return Ok(Response::from_parts(parts, body));
+        }
+        let body = match hold(body, self.live.config.limits.body).await {
+            Held::Whole(body) => body,
+            Held::Passing(body) => return Ok(Response::from_parts(parts, body)),
+        };
+        let answer = reading.read((parts.status, &parts.headers), body.clone()).await;
+        let hub = &self.shared.hub;
+        let position = hub.observe(reading.key, reading.about, reading.begun, answer);
+        let mut response = Response::from_parts(parts, Body::from(body));
+        if let Some(position) = position {
+            self.say(&mut response, position);
+        }
+        Ok(response)
+    }
+
+    fn refuse(&self, reading: Reading, status: StatusCode) {
+        // A 304 answers the client's own condition: it says nothing about our state.
+        if status != StatusCode::NOT_MODIFIED {
+            let refusal = Err(Refusal::Status(status));
+            let hub = &self.shared.hub;
+            let _ = hub.observe(reading.key, reading.about, reading.begun, refusal);
+        }
+    }
+
+    fn from_snapshot(&self, snapshot: &Snapshot, position: Position) -> Response<Body> {
+        let mut response = Response::new(Body::from(snapshot.bytes()));
+        for (name, value) in &snapshot.fields {
+            // Latin-1, as it was read.
+            let bytes: Vec<u8> =
+                value.chars().filter_map(|c| u8::try_from(u32::from(c)).ok()).collect();
+            let field = (name.parse::<HeaderName>(), HeaderValue::from_bytes(&bytes));
+            if let (Ok(name), Ok(value)) = field {
+                response.headers_mut().append(name, value);
+            }
+        }
+        self.say(&mut response, position);
+        response
+    }
+
+    fn say(&self, response: &mut Response<Body>, position: Position) {
+        let (hash, seq, epoch) = (position.hash.as_str(), position.seq, self.shared.hub.epoch());
+        if let Ok(value) = HeaderValue::try_from(format!("{hash};seq={seq};epoch={epoch}")) {
+            response.headers_mut().append(STATE_FIELD, value);
+        }
+    }
+}
+
+impl Reading {
+    async fn read(
+        &self,
+        (status, headers): (StatusCode, &HeaderMap),
+        body: Bytes,
+    ) -> Result<Snapshot, Refusal> {
+        let limit = self.live.config.limits.body;
+        let body = decode(headers, body, limit).await.ok_or(Refusal::TooLong)?;
+        let parts = (status, headers, body.as_ref());
+        read(&self.live.keyer, &self.about.watch.ignore, &self.request, parts, self.begun)
+    }
+}
