@@ -53,6 +53,7 @@ class Clock {
 
   /** Moves on by `ms`, running what falls due, each with its microtasks. */
   async pass(ms) {
+    await settle();
     const end = this.at + ms;
     for (;;) {
       const next = [...this.due].filter(([, t]) => t.at <= end).sort((a, b) => a[1].at - b[1].at)[0];

@@ -1,4 +1,5 @@
-// What the shim takes from the page, once, before the app can change it; and how it hooks in and out.
+// What the shim takes from the page, once, before the app can change it; and how it hooks in and
+// out.
 //
 // Rule: an error of the shim never reaches the app. Whatever the page calls (a patched function, a
 // timer, a listener) is guarded: a throw inside means `leave()`, and from then on all is native.
@@ -46,8 +47,9 @@ function later(fn, ms) {
 }
 
 /**
- * Replaces `owner[name]` by a proxy that calls `handle(target, self, args)`. A proxy keeps name, length,
- * own properties and `toString` ("[native code]") as they are, so feature tests of libraries still pass.
+ * Replaces `owner[name]` by a proxy that calls `handle(target, self, args)`. A proxy keeps name,
+ * length, own properties and `toString` ("[native code]") as they are, so feature tests of
+ * libraries still pass.
  */
 function patch(owner, name, handle) {
   const key = `${owner === W ? '' : owner.constructor.name}.${name}`;
@@ -89,7 +91,9 @@ function jitter(ms) {
   return ms * (0.75 + Math.random() / 2);
 }
 
-/** A value kept for this browser (localStorage) or this tab (sessionStorage); storage may be denied. */
+/**
+ * A value kept for this browser (localStorage) or this tab (sessionStorage); storage may be denied.
+ */
 function remembered(area, fresh) {
   try {
     const store = W[area];

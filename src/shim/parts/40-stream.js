@@ -115,6 +115,7 @@ function open(want) {
 
 /** A connection that a middlebox has swallowed reports no error, ever. */
 function watchSilence(conn) {
+  native.clearTimeout(conn.watchdog);
   const left = conn.silence - age(conn.heard);
   if (left <= 0) return ended(conn);
   conn.watchdog = later(() => watchSilence(conn), left + 5);
@@ -167,7 +168,7 @@ function refused(conn, retryAfter) {
 function ended(conn) {
   if (conn.closed) return;
   // It got through and lasted: the next failure is a new one.
-  if (conn.epoch && age(conn.opened) > 5000) stream.failures = 0;
+  if (conn.opened && age(conn.opened) > 5000) stream.failures = 0;
   close(conn);
   backOff();
 }
@@ -198,6 +199,7 @@ function onEvent(conn, name, data) {
 
 function onHello(conn, { v, epoch, silence_ms }) {
   if (v !== 1) return refused(conn);
+  if (conn.opened) return;
   conn.epoch = epoch;
   conn.silence = silence_ms;
   conn.beat = conn.opened = stamp();
@@ -205,6 +207,7 @@ function onHello(conn, { v, epoch, silence_ms }) {
   if (stream.live) close(stream.live);
   stream.live = conn;
   stream.next = null;
+  watchSilence(conn);
 }
 
 function onGone(entry, reason) {

@@ -116,8 +116,8 @@ function cadence(source, gap, query, timer, at) {
   // A one-shot timer that a person started (a debounced input, an undo delay) asks once for each
   // thing done.
   if (timer && (timer.repeat || calm > timer.delay + PERSON_MS)) return timer.delay;
-  const shorter = Math.min(gap, source.gap);
-  const regular = shorter >= 250 && Math.abs(gap - source.gap) <= Math.max(gap, source.gap) / 4;
+  const [shorter, longer] = gap < source.gap ? [gap, source.gap] : [source.gap, gap];
+  const regular = shorter >= 250 && longer < Infinity && longer - shorter <= longer / 4;
   if (regular && calm >= PERSON_MS) return shorter;
   // The library computes the interval anew each time: known to poll, not yet how often.
   return query && query.interval ? source.every || 1000 : 0;

@@ -188,7 +188,7 @@ async function keep(copy, state, { topic, start }) {
   if (!active || !topic.polled) return;
   if (bytes.byteLength > CONFIG.body_limit) return letGo(topic, LONG_MS);
   topic.penalty = 0;
-  learn(topic, state, start);
+  guard(learn)(topic, state, start);
   sync();
 }
 
