@@ -9,7 +9,7 @@ const apps = fileURLToPath(new URL('../apps/', import.meta.url));
 /** Path → { type, body } of every file in `apps/`: its page `/<stem>` and its script `/<stem>.js`. */
 export async function buildPages() {
   const result = await build({
-    entryPoints: readdirSync(apps).map((name) => apps + name),
+    entryPoints: entryPoints(),
     bundle: true,
     minify: true,
     write: false,
@@ -27,6 +27,11 @@ export async function buildPages() {
     pages.set(stem, { type: 'text/html; charset=utf-8', body: html(stem, path) });
   }
   return pages;
+}
+
+function entryPoints() {
+  const files = readdirSync(apps, { withFileTypes: true }).filter((entry) => entry.isFile());
+  return files.map((entry) => apps + entry.name);
 }
 
 function html(title, script) {
