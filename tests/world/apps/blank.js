@@ -1,0 +1,1 @@
+// A page whose script does nothing by itself: tests act in it.
