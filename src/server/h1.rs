@@ -14,6 +14,7 @@ use crate::http::{Body, Frames};
 use crate::upstream;
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
@@ -24,12 +25,18 @@ use std::convert::Infallible;
 use std::future::{Future, pending, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 /// Least size of a connection's buffer that hyper takes.
 const LEAST_BUFFER: usize = 8 << 10;
+
+/// How long a client may go on sending what nobody will read.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Bytes of a stream that the kernel holds unsent.
 const UNSENT: u32 = 64 << 10;
@@ -58,23 +65,27 @@ enum Taken {
     Tunnel(Upgraded),
 }
 
-/// Where the service leaves what wants the socket, for the driver to find. Locked for moments, by
-/// one task only.
+/// What the service leaves for the driver to find. Touched by one task only; shared because hyper
+/// owns the service.
 #[derive(Clone, Default)]
-struct Slot(Arc<Mutex<Option<Taken>>>);
+struct Slot(Arc<Left>);
+
+/// See [`Slot`].
+#[derive(Default)]
+struct Left {
+    /// What wants the socket.
+    taken: Mutex<Option<Taken>>,
+    /// True if the last request had a body, of which the client may still be sending.
+    upload: AtomicBool,
+}
 
 impl Slot {
-    fn put(&self, taken: Taken) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
-    }
-
-    fn take(&self) -> Option<Taken> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn taken(&self) -> MutexGuard<'_, Option<Taken>> {
+        self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wants_stream(&self) -> bool {
-        let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        matches!(*slot, Some(Taken::Stream(..)))
+        matches!(*self.taken(), Some(Taken::Stream(..)))
     }
 }
 
@@ -95,6 +106,7 @@ impl<H: Handler> Service<Request<Incoming>> for Answers<H> {
 
     fn call(&self, req: Request<Incoming>) -> Self::Future {
         let (handler, peer, slot) = (self.handler.clone(), self.peer, self.slot.clone());
+        slot.0.upload.store(!req.body().is_end_stream(), Ordering::Relaxed);
         Box::pin(async move {
             let head_only = req.method() == Method::HEAD;
             match handler.handle(req, peer).await {
@@ -102,12 +114,12 @@ impl<H: Handler> Service<Request<Incoming>> for Answers<H> {
                 // RFC 9110 §9.3.2: "the server MUST NOT send content in the response" to HEAD.
                 Reply::Stream { head, .. } if head_only => Ok(head.map(|()| Body::Empty)),
                 Reply::Stream { head, frames } => {
-                    slot.put(Taken::Stream(head, frames));
+                    *slot.taken() = Some(Taken::Stream(head, frames));
                     // Never answered: the driver takes the socket away from under this future.
                     pending().await
                 }
                 Reply::Tunnel { head, origin } => {
-                    slot.put(Taken::Tunnel(origin));
+                    *slot.taken() = Some(Taken::Tunnel(origin));
                     // hyper writes the 101, since only it knows the case of the origin's fields.
                     Ok(head.map(|()| Body::Empty))
                 }
@@ -168,7 +180,12 @@ async fn drive<H: Handler>(
             return None;
         }
     };
-    let taken = slot.take()?;
+    let Some(taken) = slot.taken().take() else {
+        if slot.0.upload.load(Ordering::Relaxed) {
+            linger(conn.into_parts().io.into_inner().into_parts().0).await;
+        }
+        return None;
+    };
     if mid_answer != matches!(taken, Taken::Stream(..)) || !flushed.get() {
         // The connection ended before the answer could begin.
         return None;
@@ -176,6 +193,18 @@ async fn drive<H: Handler>(
     let parts = conn.into_parts();
     let (socket, replay) = parts.io.into_inner().into_parts();
     Some((taken, socket, concat(parts.read_buf, replay)))
+}
+
+/// Reads away what the client is still sending, for a moment.
+///
+/// RFC 9112 §9.6: "If a server performs an immediate close of a TCP connection, there is a
+/// significant risk that the client will not be able to read the last HTTP response": the origin
+/// may have answered a large upload before its end, and a reset would overtake the answer.
+async fn linger(mut socket: TcpStream) {
+    let mut scratch = [0; 1024];
+    let read = async { while matches!(socket.read(&mut scratch).await, Ok(1..)) {} };
+    // Late or not, the connection closes now.
+    let _ = tokio::time::timeout(LINGER, read).await;
 }
 
 /// Keeps the kernel from queueing old events by the megabyte for a slow reader: they wait at the

@@ -3,6 +3,7 @@
 
 use super::failure::{classify, refusal};
 use super::patience::Progress;
+use super::reuse::{Again, Served};
 use crate::config::Config;
 use crate::error::{Cause, Error};
 use crate::http::{Body, fields};
@@ -32,6 +33,8 @@ pub struct Upstream {
     authority: Authority,
     /// From the request to the response head.
     head_limit: Duration,
+    /// Tells a connection that died of old age from an origin that fails.
+    served: Served,
 }
 
 /// What a handshake became.
@@ -70,6 +73,7 @@ impl Upstream {
             // so.
             authority: authority.unwrap_or_else(|| Authority::from_static("invalid")),
             head_limit: config.timeouts.origin_head,
+            served: Served::default(),
         }
     }
 
@@ -104,13 +108,28 @@ impl Upstream {
         peer: IpAddr,
         strip: fn(HeaderMap) -> HeaderMap,
     ) -> Result<Response<Incoming>, Error> {
-        let req = self.address(req, peer, strip)?;
+        let mut req = self.address(req, peer, strip)?;
+        let again = Again::of(&mut req);
+        let first = self.send(req).await;
+        let failure = match first {
+            Ok(response) => return Ok(response),
+            Err(failure) => failure,
+        };
+        match again {
+            Some(again) if failure.cause() == Cause::Closed && self.served.had(&again.taken) => {
+                self.send(again.request()).await
+            }
+            _ => Err(failure),
+        }
+    }
+
+    async fn send(&self, req: Request<Body>) -> Result<Response<Incoming>, Error> {
         let progress = Progress::default();
         let answer = self.client.request(req.map(|body| progress.count(body)));
-        match progress.wait(answer, self.head_limit).await {
-            Some(answer) => answer.map_err(classify),
-            None => Err(Cause::HeadTimeout.into()),
-        }
+        let answer = progress.wait(answer, self.head_limit).await;
+        let response = answer.ok_or(Cause::HeadTimeout)?.map_err(classify)?;
+        self.served.note(&response);
+        Ok(response)
     }
 
     /// The request as the origin gets it.

@@ -4,6 +4,7 @@ mod failure;
 mod fetch;
 mod forward;
 mod patience;
+mod reuse;
 mod tunnel;
 
 pub use fetch::{Answer, Ask, HttpOrigin, Origin, PollError, Polling};

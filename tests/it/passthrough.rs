@@ -258,6 +258,43 @@ async fn an_origin_that_hangs_is_a_504_and_one_that_talks_nonsense_a_502() {
 }
 
 #[tokio::test]
+async fn an_idle_connection_that_dies_is_no_failure_of_a_get() {
+    let (origin, _proxy, mut client) = start().await;
+    let first = "GET /1 HTTP/1.1\r\nHost: app\r\nX-Case: a\r\n\r\n";
+    client.send(first).await;
+    let mut conn = origin.accept().await;
+    let head = conn.read_head().await;
+    conn.send("HTTP/1.1 204 No Content\r\n\r\n").await;
+    client.read_head().await;
+    // It closes only when the next request is on its way: too late for us to know.
+    client.send(first).await;
+    conn.read_head().await;
+    conn.reset();
+    let mut fresh = origin.accept().await;
+    assert_eq!(fresh.read_head().await, head);
+    fresh.send("HTTP/1.1 204 No Content\r\n\r\n").await;
+    assert!(client.read_head().await.starts_with("HTTP/1.1 204 "));
+    // What may have had an effect isn't sent twice.
+    client.send("POST /2 HTTP/1.1\r\nHost: app\r\nContent-Length: 0\r\n\r\n").await;
+    fresh.read_head().await;
+    drop(fresh);
+    assert!(client.read_until("(502)\n").await.starts_with("HTTP/1.1 502 "));
+}
+
+#[tokio::test]
+async fn an_answer_to_an_unfinished_upload_arrives() {
+    let (origin, _proxy, mut client) = start().await;
+    client.send("POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 9000000\r\n\r\nx").await;
+    let mut conn = origin.accept().await;
+    conn.read_head().await;
+    conn.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig").await;
+    client.read_until("big").await;
+    client.send(vec![b'x'; 1_000_000]).await;
+    client.half_close().await;
+    assert_eq!(client.read_to_end().await, (String::new(), true));
+}
+
+#[tokio::test]
 async fn an_answer_that_breaks_off_never_looks_complete() {
     for framing in ["Content-Length: 100", "Transfer-Encoding: chunked"] {
         for reset in [false, true] {

@@ -9,7 +9,7 @@ use pollcast::error::Error;
 use pollcast::http::{Body, Frame, Frames, fields};
 use pollcast::server::{self, Handler, Reply, Settings};
 use pollcast::telemetry::Metrics;
-use pollcast::upstream::{Answer, Upstream};
+use pollcast::upstream::{Passed, Upstream};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -79,8 +79,8 @@ impl Pass {
             return Ok(Reply::Response(self.upstream.forward(req, peer.ip()).await?));
         }
         Ok(match self.upstream.tunnel(req, peer.ip()).await? {
-            Answer::Response(response) => Reply::Response(response),
-            Answer::Tunnel { head, origin } => Reply::Tunnel { head, origin },
+            Passed::Response(response) => Reply::Response(response),
+            Passed::Tunnel { head, origin } => Reply::Tunnel { head, origin },
         })
     }
 }
