@@ -93,8 +93,7 @@ impl Proxy {
         if let Some(wanted) = config.admin.listen {
             let listener = bind(wanted).await?;
             admin = Some(listener.local_addr()?);
-            let serving =
-                admin::serve(listener, metrics.clone(), ready.clone(), drain.clone());
+            let serving = admin::serve(listener, metrics.clone(), ready.clone(), drain.clone());
             drain.spawn(serving);
         }
         let mut secret = [0; 32];

@@ -6,8 +6,6 @@
 //! |---|---|
 //! | [`cli`] | command line → what to run |
 //! | [`app`] | composition root: the only file that knows every room |
-//! | [`drain`] | tasks that leaving waits for |
-//! | [`error`] | whose fault, which status |
 //! | [`server`] | accept loop, limits; `dispatch.rs`: one request, top to bottom |
 //! | [`admin`] | own listener: metrics, health |
 //! | [`demo`] | a small board app: origin and page |
@@ -20,6 +18,8 @@
 //! | [`rollout`] | mode ladder, cohorts |
 //! | [`route`] | request head → decision |
 //! | [`delta`] | copy/insert operations, check, JSON Patch |
+//! | [`error`] | whose fault, which status |
+//! | [`drain`] | tasks that leaving waits for |
 //! | [`http`] | body type, field rules |
 //! | [`config`] | file form → checked form |
 //! | [`telemetry`] | tracing, every metric family |
