@@ -155,16 +155,11 @@ impl Scanner<'_> {
     fn settle(&mut self, next: char) {
         let gap = std::mem::replace(&mut self.gap, Gap::None);
         let Some(last) = self.out.chars().next_back() else { return };
+        let sticks = sticks(last, next);
         match gap {
-            Gap::None => {}
-            Gap::Blank if sticks(last, next) => self.out.push(' '),
-            Gap::Blank => {}
-            Gap::Line if ends_nothing(last, next) => {
-                if sticks(last, next) {
-                    self.out.push(' ');
-                }
-            }
-            Gap::Line => self.out.push('\n'),
+            Gap::Line if !ends_nothing(last, next) => self.out.push('\n'),
+            Gap::Line | Gap::Blank if sticks => self.out.push(' '),
+            _ => {}
         }
     }
 
@@ -213,12 +208,10 @@ impl Scanner<'_> {
 fn sticks(last: char, next: char) -> bool {
     let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '#' | '\\');
     match (last, next) {
-        ('/', _) | (_, '/') => true,
         // `1 .toFixed()`, `a ? .5 : b`.
-        (last, '.') => last.is_ascii_digit() || last == '?',
-        ('+', '+') | ('-', '-') => true,
-        // The beginning and the end of a comment of HTML are one in scripts too (ECMA-262 §B.1.1).
-        ('<', '!') | ('-', '>') => true,
+        (last, '.') if last != '/' => last.is_ascii_digit() || last == '?',
+        // `<!--` and `-->` begin comments in scripts too (ECMA-262 §B.1.1).
+        ('/', _) | (_, '/') | ('+', '+') | ('-', '-' | '>') | ('<', '!') => true,
         (last, next) => word(last) && word(next),
     }
 }
