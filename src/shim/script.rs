@@ -158,6 +158,8 @@ fn settings(config: &Config, version: &str) -> serde_json::Value {
         "prefix": config.prefix,
         "watches": watches,
         "busters": config.identity.cache_busters,
+        "irrelevant": config.identity.irrelevant,
+        "topics_per_stream": config.limits.topics_per_stream,
         "renew_ms": millis(config.poll.reauthorize),
         "off_retry_ms": millis(config.stream.off_retry),
         "body_limit": config.limits.body,

@@ -39,6 +39,14 @@ fn within_the_byte_budget() {
 }
 
 #[test]
+fn no_comment_reaches_a_browser() {
+    let script = Script::new(&config(), "0.1.0");
+    let text = std::str::from_utf8(&script.body).unwrap();
+    let left = text.lines().find(|line| line.trim_start().starts_with("//"));
+    assert_eq!(left, None, "the scanner misread a part, and served all of them as they are");
+}
+
+#[test]
 fn the_configuration_is_embedded_safely() {
     let mut config = config();
     config.identity.cache_busters = vec!["</script>\u{2028}".to_owned()];
@@ -111,20 +119,29 @@ fn a_new_configuration_is_a_new_script() {
 #[test]
 fn trims_what_the_engine_ignores() {
     for (source, want) in [
-        ("  a // x\n\n   b\n", "a\nb\n"),
+        ("  a // x\n\n   b\n", "a\nb"),
         ("a /* x */ b", "a b"),
         ("a/* x\n */b", "a\nb"),
-        ("x = '// no' + \"/* no */\"", "x = '// no' + \"/* no */\""),
-        ("x = '\\'// no' // yes", "x = '\\'// no' "),
+        ("x = '// no' + \"/* no */\"", "x='// no'+\"/* no */\""),
+        ("x = '\\'// no' // yes", "x='\\'// no'"),
         (
             "t = `a\n   // kept ${ /* gone */ f(`  ${y}  `) } }\n`  ;",
-            "t = `a\n   // kept ${ f(`  ${y}  `) } }\n` ;",
+            "t=`a\n   // kept ${f(`  ${y}  `)} }\n`;",
         ),
-        ("r = /[/'\"]\\/*/g  ;  // gone", "r = /[/'\"]\\/*/g ; "),
-        ("q = a / b / c // gone\n", "q = a / b / c\n"),
-        ("return /'/.test(x)  \n", "return /'/.test(x)\n"),
-        ("f(x) / 2 // '\n", "f(x) / 2\n"),
-        ("if (a) { b } // }\n", "if (a) { b }\n"),
+        ("r = /[/'\"]\\/*/g  ;  // gone", "r= /[/'\"]\\/*/g;"),
+        ("q = a / b / c // gone\n", "q=a / b / c"),
+        ("return /'/.test(x)  \n", "return /'/.test(x)"),
+        ("f(x) / 2 // '\n", "f(x) / 2"),
+        ("if (a) { b } // }\nc", "if(a){b}\nc"),
+        ("a = b\n(c)\n[d]\n`e`", "a=b\n(c)\n[d]\n`e`"),
+        ("f({\n  a,\n  b: 1,\n})\n  .then(c)\n", "f({a,b:1,}).then(c)"),
+        ("i++ + +j - -k - --l", "i++ + +j- -k- --l"),
+        ("i\n++j", "i\n++j"),
+        ("a < !--b", "a< !--b"),
+        ("return a in b ? typeof c : 1 .x", "return a in b?typeof c:1 .x"),
+        ("return\nx", "return\nx"),
+        ("a =\n  b ||\n  c", "a=b||c"),
+        ("static #x = 1", "static #x=1"),
         ("${a}", "${a}"),
     ] {
         assert_eq!(trim(source), want, "{source}");

@@ -1,5 +1,5 @@
-//! Strips comments and indentation from the script's parts; line breaks stay, so that nothing
-//! depends on semicolons.
+//! Strips comments and white space from the script's parts. Line breaks stay where one may end a
+//! statement.
 //!
 //! A small scanner knows strings, templates, regular expressions and comments. Whether `/` divides
 //! or begins a regular expression is told by what stands before it; after `)` and `}` it divides.
@@ -22,13 +22,30 @@ struct Scanner<'a> {
     out: String,
     /// Nested templates; the last one is the current one.
     places: Vec<Place>,
+    /// What stands between the last token and the next.
+    gap: Gap,
 }
 
-/// The source without comments, indentation and empty lines; the source itself if it can't be read.
+/// White space between two tokens.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Gap {
+    /// None.
+    None,
+    /// Without a line break.
+    Blank,
+    /// With one: it may end a statement.
+    Line,
+}
+
+/// The source without comments and needless white space; itself if it can't be read.
 #[must_use]
 pub(super) fn trim(source: &str) -> String {
-    let mut scanner =
-        Scanner { rest: source, out: String::with_capacity(source.len()), places: vec![] };
+    let mut scanner = Scanner {
+        rest: source,
+        out: String::with_capacity(source.len()),
+        places: vec![],
+        gap: Gap::None,
+    };
     scanner.places.push(Place::Code(0));
     match scanner.run() {
         Some(()) if scanner.places == [Place::Code(0)] => scanner.out,
@@ -39,9 +56,14 @@ pub(super) fn trim(source: &str) -> String {
 impl Scanner<'_> {
     fn run(&mut self) -> Option<()> {
         while let Some(c) = self.rest.chars().next() {
-            match *self.places.last()? {
+            let place = *self.places.last()?;
+            match place {
                 Place::Template => self.template(c)?,
-                Place::Code(depth) => self.code(c, depth)?,
+                Place::Code(_) if self.skip(c)? => {}
+                Place::Code(depth) => {
+                    self.settle(c);
+                    self.code(c, depth)?;
+                }
             }
         }
         Some(())
@@ -72,15 +94,25 @@ impl Scanner<'_> {
         }
     }
 
+    /// Takes white space and comments. False if there are none here.
+    fn skip(&mut self, c: char) -> Option<bool> {
+        if self.rest.starts_with("//") {
+            let end = self.rest.find('\n').unwrap_or(self.rest.len());
+            self.rest = &self.rest[end..];
+        } else if self.rest.starts_with("/*") {
+            self.block_comment()?;
+        } else if c.is_whitespace() {
+            self.space();
+        } else {
+            return Some(false);
+        }
+        Some(true)
+    }
+
+    /// One token, or a part of one.
     fn code(&mut self, c: char, depth: usize) -> Option<()> {
         let current = self.places.len() - 1;
         match c {
-            '/' if self.rest.starts_with("//") => {
-                let end = self.rest.find('\n').unwrap_or(self.rest.len());
-                self.rest = &self.rest[end..];
-                Some(())
-            }
-            '/' if self.rest.starts_with("/*") => self.block_comment(),
             '/' if self.divides() => self.keep(1),
             '/' => self.quoted('/'),
             '"' | '\'' => self.quoted(c),
@@ -101,10 +133,6 @@ impl Scanner<'_> {
                 self.places.pop();
                 self.keep(1)
             }
-            c if c.is_whitespace() => {
-                self.space();
-                Some(())
-            }
             c => self.keep(c.len_utf8()),
         }
     }
@@ -117,15 +145,21 @@ impl Scanner<'_> {
         self.gap(run.contains('\n'));
     }
 
-    /// White space between tokens. The code so far never ends in two of them.
+    /// White space, or a comment, between two tokens.
     fn gap(&mut self, line: bool) {
-        let last = self.out.chars().next_back();
-        if line && last == Some(' ') {
-            self.out.pop();
-        }
-        let last = self.out.chars().next_back();
-        if last.is_some() && last != Some('\n') && (line || last != Some(' ')) {
-            self.out.push(if line { '\n' } else { ' ' });
+        let gap = if line { Gap::Line } else { Gap::Blank };
+        self.gap = self.gap.max(gap);
+    }
+
+    /// Writes the white space before a token that begins with `next`, if it means anything.
+    fn settle(&mut self, next: char) {
+        let gap = std::mem::replace(&mut self.gap, Gap::None);
+        let Some(last) = self.out.chars().next_back() else { return };
+        let sticks = sticks(last, next);
+        match gap {
+            Gap::Line if !ends_nothing(last, next) => self.out.push('\n'),
+            Gap::Line | Gap::Blank if sticks => self.out.push(' '),
+            _ => {}
         }
     }
 
@@ -168,4 +202,24 @@ impl Scanner<'_> {
             _ => true,
         }
     }
+}
+
+/// True if two tokens would become others without white space between them. When in doubt, true.
+fn sticks(last: char, next: char) -> bool {
+    let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '#' | '\\');
+    match (last, next) {
+        // `1 .toFixed()`, `a ? .5 : b`.
+        (last, '.') if last != '/' => last.is_ascii_digit() || last == '?',
+        // `<!--` and `-->` begin comments in scripts too (ECMA-262 §B.1.1).
+        ('/', _) | (_, '/') | ('+', '+') | ('-', '-' | '>') | ('<', '!') => true,
+        (last, next) => word(last) && word(next),
+    }
+}
+
+/// True if a line break between the two ends no statement (ECMA-262 §12.10.1): the line is
+/// plainly unfinished, or the next one can only go on with it. After `}` and `)` it may.
+fn ends_nothing(last: char, next: char) -> bool {
+    "{([;,=?:&|<>*%^!~".contains(last)
+        || "})]".contains(next)
+        || next == '.' && !last.is_ascii_digit()
 }

@@ -229,7 +229,7 @@ impl Injector {
                 Ok((tag.into(), coding))
             }
             Ruling::Blocked(reason) => {
-                self.say(reason, "its Content-Security-Policy blocks the script or its stream");
+                self.say(reason, "its policies block the script or its stream");
                 Err(Outcome::Csp)
             }
         }
@@ -333,8 +333,8 @@ fn is_html(headers: &HeaderMap) -> bool {
     html && !saved
 }
 
-/// False for the encodings (WHATWG Encoding, §4.2) in which the tag's bytes, or the page's own `<`,
-/// mean something else.
+/// False for the encodings (WHATWG Encoding, §4.2) in which the tag's bytes, or the page's own
+/// `<`, mean something else.
 fn ascii_superset(headers: &HeaderMap) -> bool {
     let Some((_, parameters)) = media_type(headers) else { return false };
     let Some(charset) = parameters.split(';').find_map(|parameter| {
