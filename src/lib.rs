@@ -15,8 +15,8 @@
 //! | [`stream`] | event frames, lifetimes; takes any source of frames |
 //! | [`watch`] | topic key, snapshot, cadence, poller, budget |
 //! | [`upstream`] | the origin: forward, tunnel, central poll |
-//! | [`rollout`] | mode ladder, cohorts |
 //! | [`route`] | request head → decision |
+//! | [`rollout`] | mode ladder, cohorts |
 //! | [`delta`] | copy/insert operations, check, JSON Patch |
 //! | [`error`] | whose fault, which status |
 //! | [`drain`] | tasks that leaving waits for |
@@ -26,11 +26,12 @@
 //!
 //! # Vocabulary
 //!
-//! *Origin*: the server behind us. *Watch*: a rule that names polled endpoints. *Audience*: who may share one central
-//! poll. *Identity*: hash of the credential-bearing fields of a request. *Topic*: one polled representation. *Snapshot*:
-//! one observed response of a topic. *State hash*: blake3 over status, relevant fields and body. *Delta*: what turns one
-//! snapshot's body into the next. *Hint*: a signal that topics may have changed. *Cadence*: how often the apps poll.
-//! *Stream*: one client's event stream. *Subscription*: one topic on one stream. *Shim*: the script in the page.
+//! *Origin*: the server behind us. *Watch*: a rule that names polled endpoints. *Audience*: who may
+//! share one central poll. *Identity*: hash of the credential-bearing fields of a request. *Topic*:
+//! one polled representation. *Snapshot*: one observed response of a topic. *State hash*: blake3
+//! over status, relevant fields and body. *Delta*: what turns one snapshot's body into the next.
+//! *Hint*: a signal that topics may have changed. *Cadence*: how often the apps poll. *Stream*: one
+//! client's event stream. *Subscription*: one topic on one stream. *Shim*: the script in the page.
 //! *Mode*: off < observe < collapse < push.
 //!
 //! # What is always true

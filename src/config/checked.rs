@@ -68,8 +68,8 @@ pub struct Identity {
     pub cookies: Vec<String>,
     /// Query parameters that are cache busters: no part of a topic.
     pub cache_busters: Vec<String>,
-    /// Request fields that never change what the origin answers (lower case; a trailing `*` matches
-    /// a prefix), beside the built-in ones.
+    /// Request fields that never change what the origin answers (lower case; a trailing `*`
+    /// matches a prefix), beside the built-in ones.
     pub irrelevant: Vec<String>,
 }
 

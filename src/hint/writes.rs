@@ -5,8 +5,8 @@ use crate::telemetry::Metrics;
 use crate::watch::IdentityId;
 use http::StatusCode;
 
-/// A write on its way. It hints when it is answered, and also when it is dropped unanswered: a client that leaves, a
-/// time-out or a reset say nothing about whether the origin carried it out.
+/// A write on its way. It hints when it is answered, and also when it is dropped unanswered: a
+/// client that leaves, a time-out or a reset say nothing about whether the origin carried it out.
 pub struct Write {
     hub: Hub,
     metrics: Metrics,
@@ -23,7 +23,8 @@ impl Write {
         Self { hub, metrics, path: path.to_owned(), identity, armed: true }
     }
 
-    /// The origin answered. A 4xx is a refusal: nothing changed. A 5xx may have changed something before it failed.
+    /// The origin answered. A 4xx is a refusal: nothing changed. A 5xx may have changed something
+    /// before it failed.
     pub fn answered(mut self, status: StatusCode) {
         self.armed = !status.is_client_error();
     }
@@ -41,8 +42,8 @@ impl Drop for Write {
     }
 }
 
-/// True if a write to `path` may have changed the topic: by the default path rule (the same path, the collection above it,
-/// and what lies below it) or by the watch's own globs.
+/// True if a write to `path` may have changed the topic: by the default path rule (the same path,
+/// the collection above it, and what lies below it) or by the watch's own globs.
 #[must_use]
 pub fn touches(path: &str, about: &About) -> bool {
     let (written, topic) = (trimmed(path), trimmed(&about.path));

@@ -26,9 +26,10 @@ impl Frame {
     }
 }
 
-/// A source of frames. It is asked only when the previous frame has been taken by the socket, so that whoever implements it
-/// conflates behind a slow reader instead of queueing.
+/// A source of frames. It is asked only when the previous frame has been taken by the socket, so
+/// that whoever implements it conflates behind a slow reader instead of queueing.
 pub trait Frames: Send {
-    /// The next frame; `None` ends the stream. Must not be polled again after `None`. Dropping it unsubscribes.
+    /// The next frame; `None` ends the stream. Must not be polled again after `None`. Dropping it
+    /// unsubscribes.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame>>;
 }

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Keep(AtomicUsize);
 
 impl Keep {
-    /// A topic's bytes go from `before` to `after`. False, and nothing changes, if that would exceed `limit`. Shrinking always succeeds.
+    /// A topic's bytes go from `before` to `after`. False, and nothing changes, if that would
+    /// exceed `limit`. Shrinking always succeeds.
     pub fn change(&self, before: usize, after: usize, limit: usize) -> bool {
         let update = |held: usize| {
             let next = held.saturating_sub(before).saturating_add(after);

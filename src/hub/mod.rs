@@ -1,7 +1,8 @@
 //! Topics and subscriptions: who gets which state, and when.
 //!
-//! Locks, always taken in this order, each for a few instructions and never across an await: the topic map, one topic, one
-//! mailbox. A subscriber is added under the map's lock, so that the sweep can't forget a topic that is being subscribed to.
+//! Locks, always taken in this order, each for a few instructions and never across an await: the
+//! topic map, one topic, one mailbox. A subscriber is added under the map's lock, so that the sweep
+//! can't forget a topic that is being subscribed to.
 
 mod keep;
 mod mailbox;
@@ -81,7 +82,8 @@ struct Inner {
     open: AtomicUsize,
     /// Bytes and counts against the caps.
     keep: Keep,
-    /// When an identity last wrote: snapshots from before don't answer it. Entries older than `collapse_max_age` mean nothing.
+    /// When an identity last wrote: snapshots from before don't answer it. Entries older than
+    /// `collapse_max_age` mean nothing.
     wrote: Mutex<HashMap<IdentityId, Instant>>,
     /// Replaced as a whole at a reload.
     settings: ArcSwap<Settings>,
@@ -137,8 +139,9 @@ impl Hub {
         self.0.poller.store(Arc::new(poller(config, origin, keyer, &self.0.metrics)));
     }
 
-    /// An answer that passed through to whoever asked, whose request began at `begun`. Creates the topic if there is room.
-    /// Returns the position of that answer's state, or `None` if it can't be pushed.
+    /// An answer that passed through to whoever asked, whose request began at `begun`. Creates the
+    /// topic if there is room. Returns the position of that answer's state, or `None` if it
+    /// can't be pushed.
     #[must_use]
     pub fn observe(
         &self,
@@ -165,8 +168,9 @@ impl Hub {
         self.0.topics().contains_key(&key)
     }
 
-    /// The state, if it may answer a request of this identity that came now: verified within `collapse_max_age`, after the
-    /// last hint that touches the topic, and after the identity's last write.
+    /// The state, if it may answer a request of this identity that came now: verified within
+    /// `collapse_max_age`, after the last hint that touches the topic, and after the identity's
+    /// last write.
     #[must_use]
     pub fn fresh(&self, key: TopicKey, identity: IdentityId) -> Option<(Arc<Snapshot>, Position)> {
         let topic = self.0.topics().get(&key).map(Arc::clone)?;
@@ -187,7 +191,8 @@ impl Hub {
         wrote.insert(identity, now);
     }
 
-    /// Something says that topics may have changed: polls those that `touches` picks and somebody subscribes to.
+    /// Something says that topics may have changed: polls those that `touches` picks and somebody
+    /// subscribes to.
     pub fn hint(&self, touches: impl Fn(&About) -> bool) {
         let now = Instant::now();
         let touched: Vec<_> = self
@@ -202,7 +207,8 @@ impl Hub {
         }
     }
 
-    /// Opens a stream's subscriptions. A wish that can't be granted (`Err` names the reason) is `gone` on the stream.
+    /// Opens a stream's subscriptions. A wish that can't be granted (`Err` names the reason) is
+    /// `gone` on the stream.
     ///
     /// # Errors
     /// [`Full`] at the stream cap.
@@ -231,7 +237,8 @@ impl Hub {
         Ok(Subscriber::new(Arc::clone(&self.0), id, mailbox, slots, view))
     }
 
-    /// Ends every stream. Clients come back after `retry`, spread from half to one and a half of it.
+    /// Ends every stream. Clients come back after `retry`, spread from half to one and a half of
+    /// it.
     pub fn bye(&self, reason: &'static str, retry: Duration) {
         let mailboxes: Vec<_> =
             locked(&self.0.streams).1.values().filter_map(Weak::upgrade).collect();
@@ -246,7 +253,8 @@ impl Hub {
         around.mul_f64(0.5 + locked(&self.0.random).f64())
     }
 
-    /// Forgets topics that nobody has subscribed to for `poll.linger`. Never returns; run it as a task.
+    /// Forgets topics that nobody has subscribed to for `poll.linger`. Never returns; run it as a
+    /// task.
     pub async fn sweep(self) {
         loop {
             let linger = self.0.settings.load().poll.linger;
@@ -336,7 +344,8 @@ fn poller(
     }
 }
 
-/// A panic while a lock was held is a bug of ours; going on with the data as it is serves the user better than failing.
+/// A panic while a lock was held is a bug of ours; going on with the data as it is serves the user
+/// better than failing.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

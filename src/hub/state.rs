@@ -47,7 +47,8 @@ struct Frames {
     current: Option<Bytes>,
     /// `snapshot` event of the plain view.
     plain: Option<Bytes>,
-    /// Shared parts of `delta` events by what they start from; `None` where the snapshot is shorter.
+    /// Shared parts of `delta` events by what they start from; `None` where the snapshot is
+    /// shorter.
     deltas: Vec<(StateHash, Option<Bytes>)>,
     /// `patch` events of the plain view.
     patches: Vec<(StateHash, Option<Bytes>)>,
@@ -88,7 +89,8 @@ impl States {
         let seen = match outcome {
             Outcome::State(snapshot) => self.state(begun, snapshot, history),
             Outcome::NotModified(validator) => {
-                // The state of that validator, which need not be the present one: an answer may have passed meanwhile.
+                // The state of that validator, which need not be the present one: an answer may
+                // have passed meanwhile.
                 if self.current().is_none_or(|now| now.validator.as_ref() != Some(&validator)) {
                     return Seen::Unclear;
                 }
@@ -141,12 +143,12 @@ impl States {
     }
 
     fn renew_validator(&mut self, snapshot: &Snapshot) {
-        if let Some((now, _)) = &mut self.current {
-            if now.validator != snapshot.validator {
-                let mut renewed = now.as_ref().clone();
-                renewed.validator.clone_from(&snapshot.validator);
-                *now = Arc::new(renewed);
-            }
+        if let Some((now, _)) = &mut self.current
+            && now.validator != snapshot.validator
+        {
+            let mut renewed = now.as_ref().clone();
+            renewed.validator.clone_from(&snapshot.validator);
+            *now = Arc::new(renewed);
         }
     }
 
@@ -162,8 +164,9 @@ impl States {
         Seen::Stale
     }
 
-    /// Where a state stands. An answer that was overtaken by a newer one, and whose state nobody else has seen, stands just
-    /// before the present state: the client then takes what the stream says for newer.
+    /// Where a state stands. An answer that was overtaken by a newer one, and whose state nobody
+    /// else has seen, stands just before the present state: the client then takes what the
+    /// stream says for newer.
     pub fn position(&self, hash: StateHash) -> Position {
         let known = self.current.iter().chain(&self.past).find(|(state, _)| state.hash == hash);
         let seq = known.map_or(self.seq.saturating_sub(1), |(_, seq)| *seq);
@@ -183,7 +186,8 @@ impl States {
         self.frames.patches.clear();
     }
 
-    /// What brings a client from `held` to the present state: event name and bytes. `None` if there is no state.
+    /// What brings a client from `held` to the present state: event name and bytes. `None` if there
+    /// is no state.
     pub fn frame(&mut self, held: Option<StateHash>, view: View) -> Option<(&'static str, Bytes)> {
         let (now, seq) = self.current.clone()?;
         if held == Some(now.hash) {

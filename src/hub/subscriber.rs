@@ -74,7 +74,8 @@ impl Slot {
 }
 
 impl Taken {
-    /// How old the last verification may be: what the app would see by polling itself, give or take half a poll.
+    /// How old the last verification may be: what the app would see by polling itself, give or take
+    /// half a poll.
     fn bound(&self) -> Duration {
         self.cadence + (self.cadence / 2).max(Duration::from_secs(1))
     }
@@ -140,7 +141,8 @@ impl Subscriber {
                 taken.held = Some(hash);
                 match (self.view, event) {
                     (View::Shim, _) => Some(self.frame(event, index, bytes)),
-                    // The plain view has nothing to say of a state that the client holds: beats say it.
+                    // The plain view has nothing to say of a state that the client holds: beats say
+                    // it.
                     (_, "current") => None,
                     _ => {
                         Some(self.count(event, Frame { head: bytes::Bytes::new(), shared: bytes }))

@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A topic that can't be pushed is remembered this long: asking again could end the user's session again.
+/// A topic that can't be pushed is remembered this long: asking again could end the user's session
+/// again.
 const REMEMBER_REFUSED: Duration = Duration::from_secs(600);
 
 /// What a topic is about.
@@ -53,7 +54,8 @@ struct State {
     idle: Instant,
     /// The last hint that touched this topic.
     hinted: Option<Instant>,
-    /// A subscriber waits for the state to be verified: tell all when it is, even if it is the same.
+    /// A subscriber waits for the state to be verified: tell all when it is, even if it is the
+    /// same.
     awaited: bool,
 }
 
@@ -177,7 +179,8 @@ impl Topic {
         }
     }
 
-    /// The state, if it was verified by a request that began after `oldest` and after the last hint.
+    /// The state, if it was verified by a request that began after `oldest` and after the last
+    /// hint.
     pub fn fresh(&self, oldest: Instant) -> Option<(Arc<Snapshot>, Position)> {
         let state = locked(&self.state);
         let (snapshot, seq, verified) = state.states.verified()?;

@@ -57,10 +57,10 @@ pub enum Mark {
 #[must_use]
 pub fn decide(config: &Config, method: &Method, uri: &Uri, headers: &HeaderMap) -> Decision {
     let path = uri.path();
-    if let Some(rest) = path.strip_prefix(config.prefix.as_str()) {
-        if rest.is_empty() || rest.starts_with('/') {
-            return Decision::Own(own(rest, config.prefix.len()));
-        }
+    if let Some(rest) = path.strip_prefix(config.prefix.as_str())
+        && (rest.is_empty() || rest.starts_with('/'))
+    {
+        return Decision::Own(own(rest, config.prefix.len()));
     }
     if !method.is_safe() {
         return Decision::Write;
@@ -85,7 +85,8 @@ pub fn pushed(config: &Config, path: &str) -> Option<usize> {
     (rollout::effective(config, config.watches.get(index)?) == Mode::Push).then_some(index)
 }
 
-/// A GET that asks for the whole representation, without a body and without an upgrade: only such a one can be a poll.
+/// A GET that asks for the whole representation, without a body and without an upgrade: only such a
+/// one can be a poll.
 fn plain_get(headers: &HeaderMap) -> bool {
     !headers.contains_key(header::RANGE)
         && !headers.contains_key(header::UPGRADE)

@@ -48,8 +48,8 @@ pub(super) struct EventStream {
     ignore: usize,
     /// How long a reader may take nothing.
     patience: Duration,
-    /// Runs while the reader takes nothing; boxed and made on demand, since most streams never need
-    /// one.
+    /// Runs while the reader takes nothing; boxed and made on demand, since most streams never
+    /// need one.
     stalled: Option<Pin<Box<Sleep>>>,
     /// Counts the slow.
     metrics: Metrics,

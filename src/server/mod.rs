@@ -7,10 +7,6 @@ pub mod dispatch;
 mod event_stream;
 mod h1;
 mod h2;
-mod hold;
-pub mod live;
-mod own;
-mod watched;
 mod wire;
 
 pub use accept::serve;

@@ -27,13 +27,15 @@ pub enum Signal {
     Bye(Bye),
 }
 
-/// A source of topic events. It keeps at most one pending mark per topic, so that a slow reader holds no queue.
+/// A source of topic events. It keeps at most one pending mark per topic, so that a slow reader
+/// holds no queue.
 pub trait Source: Send {
     /// The next event; built only now, from the newest state. Cancel safe.
     fn poll_signal(&mut self, cx: &mut Context<'_>) -> Poll<Signal>;
     /// Number of events that are due.
     fn pending(&self) -> usize;
-    /// Marks every topic that isn't verified within its bound, so that its `stale` comes before the beat.
+    /// Marks every topic that isn't verified within its bound, so that its `stale` comes before the
+    /// beat.
     fn audit(&mut self, now: Instant);
 }
 

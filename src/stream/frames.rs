@@ -1,7 +1,8 @@
 //! Server-sent events, as bytes.
 //!
-//! Format (see docs/PROTOCOL.md): an event about one topic is `event: <name>\ndata: <index>\n`, which is the stream's own, and
-//! `data: <json>\n\n`, which is shared by all streams. The JSON never holds a line break, so one `data:` line is enough.
+//! Format (see docs/PROTOCOL.md): an event about one topic is `event: <name>\ndata: <index>\n`,
+//! which is the stream's own, and `data: <json>\n\n`, which is shared by all streams. The JSON
+//! never holds a line break, so one `data:` line is enough.
 
 use crate::delta::Delta;
 use crate::http::Frame;
@@ -99,7 +100,8 @@ fn json<T: Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
 }
 
-/// A whole `snapshot` event of the plain view: the body as it is, a `data:` line for each of its lines.
+/// A whole `snapshot` event of the plain view: the body as it is, a `data:` line for each of its
+/// lines.
 #[must_use]
 pub fn plain_snapshot(snapshot: &Snapshot) -> Bytes {
     let mut out = String::with_capacity(snapshot.body.len() + 128);

@@ -1,4 +1,5 @@
-//! The event stream: requests, frames, beats, lifetimes. Takes any source of topic events; never sees who holds the topics.
+//! The event stream: requests, frames, beats, lifetimes. Takes any source of topic events; never
+//! sees who holds the topics.
 
 mod events;
 pub mod frames;

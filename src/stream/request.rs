@@ -17,7 +17,8 @@ pub struct StreamRequest {
 pub struct Wanted {
     /// Path and query as the app sent them.
     pub target: String,
-    /// The request that the app would make: the stream request's own browser fields, and those that the app set.
+    /// The request that the app would make: the stream request's own browser fields, and those
+    /// that the app set.
     pub headers: HeaderMap,
     /// State hash of the body that the client holds.
     pub have: Option<StateHash>,
@@ -127,8 +128,9 @@ fn wanted(index: usize, topic: Topic, base: &HeaderMap) -> Result<Wanted, Fault>
     Ok(Wanted { target: topic.url, headers, have, every })
 }
 
-/// True for path and query in origin form, and nothing that another parser could take for a host: `//host`, `/\host`, a
-/// fragment, a control character. The central poller must not be made to ask anyone but the origin.
+/// True for path and query in origin form, and nothing that another parser could take for a host:
+/// `//host`, `/\host`, a fragment, a control character. The central poller must not be made to ask
+/// anyone but the origin.
 #[must_use]
 pub fn is_target(url: &str) -> bool {
     let plain = url.bytes().all(|b| (0x21..=0x7e).contains(&b) && b != b'\\' && b != b'#');

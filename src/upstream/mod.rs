@@ -1,4 +1,5 @@
-//! The origin: forward (passthrough), tunnel (upgrades), fetch (central polls; the only file that names reqwest).
+//! The origin: forward (passthrough), tunnel (upgrades), fetch (central polls; the only file that
+//! names reqwest).
 
 mod failure;
 mod fetch;

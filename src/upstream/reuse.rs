@@ -18,7 +18,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const WORD: usize = 64;
 
 /// Local ports of connections that have brought an answer: one bit per port, 8 KB for good, without
-/// a lock. A port may come back as a fresh connection's; the worst of it is one more idempotent try.
+/// a lock. A port may come back as a fresh connection's; the worst of it is one more idempotent
+/// try.
 #[derive(Clone, Debug)]
 pub(super) struct Served(Arc<[AtomicU64]>);
 

@@ -1,7 +1,8 @@
 //! From an origin's answer to a snapshot, or the reason why it can't be one.
 //!
-//! Validity: status 200; a text media type; UTF-8 without a byte order mark (a page's `text()` would drop it); within the
-//! body limit; no new value for an identity cookie; no `Vary` beyond the key.
+//! Validity: status 200; a text media type; UTF-8 without a byte order mark (a page's `text()`
+//! would drop it); within the body limit; no new value for an identity cookie; no `Vary` beyond the
+//! key.
 
 use super::{Keyer, Snapshot, StateHash, ignore};
 use http::{HeaderMap, StatusCode, header};
@@ -58,7 +59,8 @@ pub fn read(
     Ok(Snapshot::new(begun, headers, text, hash))
 }
 
-/// True if the media type is text that arrives whole: JSON, XML, `text/*`; never a stream of events or lines.
+/// True if the media type is text that arrives whole: JSON, XML, `text/*`; never a stream of events
+/// or lines.
 #[must_use]
 pub fn is_text(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
@@ -82,7 +84,8 @@ pub fn is_text(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Fields that change from answer to answer without the state's changing, and those that belong to one message or coding.
+/// Fields that change from answer to answer without the state's changing, and those that belong to
+/// one message or coding.
 const VOLATILE: &[&str] = &[
     "age",
     "alt-svc",
@@ -158,7 +161,8 @@ fn state_hash(
     StateHash::of(hasher.finalize())
 }
 
-/// The fields that a page may see, as text. `Set-Cookie` is never stored; fields of one message or coding don't fit another.
+/// The fields that a page may see, as text. `Set-Cookie` is never stored; fields of one message or
+/// coding don't fit another.
 pub(super) fn exposed(headers: &HeaderMap) -> Vec<(String, String)> {
     const HIDDEN: &[&str] = &[
         "connection",

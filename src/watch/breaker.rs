@@ -1,7 +1,8 @@
-//! Circuit breaker of the origin: after several failures in a row, central polls wait, and one at a time probes.
+//! Circuit breaker of the origin: after several failures in a row, central polls wait, and one at a
+//! time probes.
 //!
-//! States: closed → (failures) → open until an instant → (that instant) → one probe → closed, or open for twice as long.
-//! Pure: the instant is an argument.
+//! States: closed → (failures) → open until an instant → (that instant) → one probe → closed, or
+//! open for twice as long. Pure: the instant is an argument.
 
 use std::time::Duration;
 use tokio::time::Instant;
@@ -38,7 +39,8 @@ impl Breaker {
         Self { threshold: threshold.max(1), failures: 0, open_until: None, pause: FIRST }
     }
 
-    /// A poll wants to start. The first to ask after the pause is the probe; the others wait for as long again.
+    /// A poll wants to start. The first to ask after the pause is the probe; the others wait for as
+    /// long again.
     pub fn enter(&mut self, now: Instant) -> Entry {
         match self.open_until {
             None => Entry::Go,

@@ -2,7 +2,8 @@
 
 use http::{HeaderMap, header};
 
-/// The pairs of all `Cookie` fields, in order. A pair that isn't UTF-8 is compared by its raw bytes.
+/// The pairs of all `Cookie` fields, in order. A pair that isn't UTF-8 is compared by its raw
+/// bytes.
 pub fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     headers
         .get_all(header::COOKIE)
@@ -21,8 +22,8 @@ fn set(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// True if the answer gives an identity cookie a value that the request did not carry: whoever sent the request is then
-/// someone else, and polling in their name could end their session (rotation).
+/// True if the answer gives an identity cookie a value that the request did not carry: whoever sent
+/// the request is then someone else, and polling in their name could end their session (rotation).
 pub fn changes_identity(names: &[String], request: &HeaderMap, response: &HeaderMap) -> bool {
     set(response).any(|(name, value)| {
         is_identity(names, name) && !pairs(request).any(|pair| pair == (name, value))
@@ -46,13 +47,13 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    fn map(name: http::HeaderName, values: &[&'static str]) -> HeaderMap {
+    fn map(name: &http::HeaderName, values: &[&'static str]) -> HeaderMap {
         values.iter().map(|v| (name.clone(), HeaderValue::from_static(v))).collect()
     }
 
     #[test]
     fn pairs_of_all_fields_in_order() {
-        let headers = map(header::COOKIE, &["a=1; b=2;", "c = 3;;d"]);
+        let headers = map(&header::COOKIE, &["a=1; b=2;", "c = 3;;d"]);
         let got: Vec<_> = pairs(&headers).collect();
         let want: Vec<(&[u8], &[u8])> = vec![(b"a", b"1"), (b"b", b"2"), (b"c", b"3"), (b"", b"d")];
         assert_eq!(got, want);
@@ -62,10 +63,10 @@ mod tests {
     fn a_new_value_of_an_identity_cookie_is_noticed() {
         let all = vec!["*".to_owned()];
         let sid = vec!["sid".to_owned()];
-        let request = map(header::COOKIE, &["sid=1; ad=7"]);
-        let same = map(header::SET_COOKIE, &["sid=1; Path=/; HttpOnly"]);
-        let new = map(header::SET_COOKIE, &["sid=2; Path=/"]);
-        let ad = map(header::SET_COOKIE, &["ad=8"]);
+        let request = map(&header::COOKIE, &["sid=1; ad=7"]);
+        let same = map(&header::SET_COOKIE, &["sid=1; Path=/; HttpOnly"]);
+        let new = map(&header::SET_COOKIE, &["sid=2; Path=/"]);
+        let ad = map(&header::SET_COOKIE, &["ad=8"]);
         assert!(!changes_identity(&all, &request, &same));
         assert!(changes_identity(&all, &request, &new));
         assert!(changes_identity(&sid, &request, &new));

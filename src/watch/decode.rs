@@ -5,8 +5,8 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// The body without its content coding, or `None` if the coding is unknown, the bytes are damaged or the result is longer than
-/// `limit` bytes. Cancel safe.
+/// The body without its content coding, or `None` if the coding is unknown, the bytes are damaged
+/// or the result is longer than `limit` bytes. Cancel safe.
 pub async fn decode(headers: &HeaderMap, body: Bytes, limit: usize) -> Option<Bytes> {
     let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
     let coding = match (codings.next(), codings.next()) {

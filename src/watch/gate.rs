@@ -72,7 +72,8 @@ impl Gate {
         }
     }
 
-    /// Waits until a poll may start; the permit is its slot. Cancel safe. `None` never happens while the gate lives.
+    /// Waits until a poll may start; the permit is its slot. Cancel safe. `None` never happens
+    /// while the gate lives.
     pub async fn enter(&self) -> Option<SemaphorePermit<'_>> {
         let permit = match self.slots.try_acquire() {
             Ok(permit) => permit,

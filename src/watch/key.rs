@@ -1,9 +1,10 @@
 //! Identity and topic keys.
 //!
-//! Rule: two requests get the same key only if the origin could not tell them apart, but for what is declared irrelevant:
-//! cache busters, conditional and hop-by-hop fields, and fields that describe the connection or the trace rather than
-//! the wish. With audience `credential` the identity is part of the key, so a key that is too fine costs a poll, and
-//! one that is too coarse can't cross users.
+//! Rule: two requests get the same key only if the origin could not tell them apart, but for what
+//! is declared irrelevant: cache busters, conditional and hop-by-hop fields, and fields that
+//! describe the connection or the trace rather than the wish. With audience `credential` the
+//! identity is part of the key, so a key that is too fine costs a poll, and one that is too coarse
+//! can't cross users.
 
 use super::{Target, cookies};
 use crate::config::Identity;
@@ -20,7 +21,8 @@ impl std::fmt::Debug for TopicKey {
     }
 }
 
-/// Names whoever sent a request, within this process. Nothing of the credentials can be read from it.
+/// Names whoever sent a request, within this process. Nothing of the credentials can be read from
+/// it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IdentityId([u8; 32]);
 
@@ -172,9 +174,10 @@ impl Keyer {
             || self.identity.irrelevant.iter().any(|pattern| listed(pattern))
     }
 
-    /// True if the answer's `Vary` names a field that isn't part of the key, or `*`: two requests with one key might then
-    /// get different answers. `Accept-Encoding` only chooses a coding, and `Origin` is never on a same-origin GET;
-    /// `Cookie` is covered as far as the configured cookies go.
+    /// True if the answer's `Vary` names a field that isn't part of the key, or `*`: two requests
+    /// with one key might then get different answers. `Accept-Encoding` only chooses a coding,
+    /// and `Origin` is never on a same-origin GET; `Cookie` is covered as far as the configured
+    /// cookies go.
     #[must_use]
     pub fn varies_beyond(&self, response: &HeaderMap) -> bool {
         let values = response.get_all(header::VARY).iter();
@@ -269,7 +272,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn field_boundaries_cannot_be_moved(a in "[a-z]{0,6}", b in "[a-z]{0,6}", c in "[a-z]{0,6}") {
+        fn field_boundaries_cannot_be_moved(
+            (a, b, c) in ("[a-z]{0,6}", "[a-z]{0,6}", "[a-z]{0,6}"),
+        ) {
             let one = key("/x", &[("accept", &format!("{a}{b}")), ("x-c", &c)]);
             let two = key("/x", &[("accept", &a), ("x-c", &format!("{b}{c}"))]);
             prop_assert_eq!(one == two, b.is_empty());

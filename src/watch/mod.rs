@@ -1,4 +1,5 @@
-//! What is polled: topic key, snapshot, cadence, poller, budget, breaker. Never sees the hub: a poller is handed a sink.
+//! What is polled: topic key, snapshot, cadence, poller, budget, breaker. Never sees the hub: a
+//! poller is handed a sink.
 
 mod answer;
 mod breaker;

@@ -1,7 +1,8 @@
 //! The poller of one topic.
 //!
-//! Rule: at most one poll runs and at most one is scheduled. A hint that arrives while a poll runs schedules another, because
-//! the running one may have read before the write. A poll answers every hint that came before it began.
+//! Rule: at most one poll runs and at most one is scheduled. A hint that arrives while a poll runs
+//! schedules another, because the running one may have read before the write. A poll answers every
+//! hint that came before it began.
 
 use super::{Gate, Keyer, PollRequest, Refusal, Snapshot, Validator, answer, decode, unix_ms};
 use crate::config::Poll;
@@ -159,7 +160,8 @@ impl Orders {
 }
 
 impl Poller {
-    /// Starts polling at once, or, if `last` says when the newest observation began, one cadence after it.
+    /// Starts polling at once, or, if `last` says when the newest observation began, one cadence
+    /// after it.
     pub fn start(
         self: &Arc<Self>,
         drain: &Drain,
@@ -250,7 +252,8 @@ impl Poller {
     }
 }
 
-/// Takes the plan for a poll that begins now. The number is the settle look that follows if it finds nothing.
+/// Takes the plan for a poll that begins now. The number is the settle look that follows if it
+/// finds nothing.
 fn begin(orders: &Orders, begun: Instant) -> (PollRequest, Option<usize>) {
     let mut plan = orders.lock();
     let hinted = plan.hinted.take().is_some();
@@ -283,10 +286,12 @@ async fn wait_until_due(orders: &Orders) {
 /// True if the origin itself is well, whatever it thinks of this one request.
 fn is_healthy(outcome: &Outcome) -> bool {
     match outcome {
-        Outcome::State(_) | Outcome::NotModified(_) | Outcome::Failed(PollError::TooLong) => true,
         Outcome::Refused(Refusal::Status(status)) => !status.is_server_error(),
-        Outcome::Refused(_) => true,
         Outcome::Failed(PollError::Timeout | PollError::Io(_)) => false,
+        Outcome::State(_)
+        | Outcome::NotModified(_)
+        | Outcome::Refused(_)
+        | Outcome::Failed(PollError::TooLong) => true,
     }
 }
 

@@ -4,12 +4,14 @@ use super::{Keyer, Target};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use zeroize::Zeroizing;
 
-/// A poll's target and fields. It holds credentials: they are wiped when it is dropped, and never printed.
+/// A poll's target and fields. It holds credentials: they are wiped when it is dropped, and never
+/// printed.
 #[derive(Clone)]
 pub struct PollRequest {
     /// Path and query.
     target: Target,
-    /// When the target was read, in milliseconds since 1970: tells cache busters from other numbers.
+    /// When the target was read, in milliseconds since 1970: tells cache busters from other
+    /// numbers.
     then_ms: u64,
     /// Name and value of every field, in order.
     fields: Vec<(HeaderName, Zeroizing<Vec<u8>>)>,

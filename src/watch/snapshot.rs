@@ -5,8 +5,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::time::Instant;
 
-/// Names a state: equal hashes mean equal status, relevant fields and body (but for what the watch ignores). The first 128
-/// bits of blake3, in hexadecimal digits; the same in every process.
+/// Names a state: equal hashes mean equal status, relevant fields and body (but for what the watch
+/// ignores). The first 128 bits of blake3, in hexadecimal digits; the same in every process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StateHash([u8; 32]);
 
@@ -49,8 +49,8 @@ pub enum Validator {
 }
 
 impl Validator {
-    /// The validator of an answer. A date alone is only as fine as a second, so two states within one would look the same:
-    /// it isn't used.
+    /// The validator of an answer. A date alone is only as fine as a second, so two states within
+    /// one would look the same: it isn't used.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         headers.get(http::header::ETAG).cloned().map(Self::Tag)

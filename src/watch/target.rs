@@ -1,8 +1,8 @@
 //! Request targets without cache busters, and with a fresh one.
 //!
-//! A cache buster is a parameter of a configured name, or a parameter (or a bare query) whose value is the current time in
-//! seconds or milliseconds. It is no part of a topic: otherwise each poll would be a topic of its own. The page's script holds
-//! the same rule.
+//! A cache buster is a parameter of a configured name, or a parameter (or a bare query) whose value
+//! is the current time in seconds or milliseconds. It is no part of a topic: otherwise each poll
+//! would be a topic of its own. The page's script holds the same rule.
 
 /// A value within a day of now counts as the current time: clocks of clients differ.
 const TIME_SLACK_MS: u64 = 86_400_000;

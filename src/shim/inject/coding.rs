@@ -109,7 +109,8 @@ pub(super) struct Decoder {
     frames: bool,
     /// The end of the coded stream was seen.
     ended: bool,
-    /// There may be decoded bytes inside: input was taken since the codec last had nothing to give.
+    /// There may be decoded bytes inside: input was taken since the codec last had nothing to
+    /// give.
     inside: bool,
 }
 

@@ -1,8 +1,7 @@
 //! The own endpoints: script, mode, event stream, plain server-sent events.
 
-use super::Reply;
-use super::dispatch::Shared;
 use super::live::Live;
+use super::{Reply, Shared};
 use crate::config::Mode;
 use crate::http::{Body, Frame, Frames};
 use crate::hub::{About, View, Wish};
@@ -67,7 +66,7 @@ async fn stream(
     let most = config.limits.topics_per_stream;
     let request = StreamRequest::parse(&body, &parts.headers, most)
         .map_err(|fault| error(StatusCode::BAD_REQUEST, &fault.to_string()))?;
-    let wishes = request.topics.into_iter().map(|wanted| wish(live, wanted)).collect();
+    let wishes = request.topics.into_iter().map(|wanted| wish(live, &wanted)).collect();
     open(shared, live, wishes, View::Shim)
 }
 
@@ -99,7 +98,7 @@ fn plain(
         have: last.and_then(StateHash::parse),
         every: None,
     };
-    open(shared, live, vec![wish(live, wanted)], view)
+    open(shared, live, vec![wish(live, &wanted)], view)
 }
 
 /// The origin's target, and how the caller wants changes.
@@ -118,7 +117,7 @@ fn view(target: &str) -> (String, View) {
     (target, View::Full)
 }
 
-fn wish(live: &Live, wanted: Wanted) -> Result<Wish, &'static str> {
+fn wish(live: &Live, wanted: &Wanted) -> Result<Wish, &'static str> {
     let config = &live.config;
     let now_ms = unix_ms();
     let target = Target::new(&wanted.target, &config.identity.cache_busters, now_ms);
@@ -191,15 +190,14 @@ fn stream_head() -> Response<()> {
     head
 }
 
-/// Another site's page must not open streams with this user's cookies. Browsers say where a request comes from in fields that
-/// pages can't set; a client that sends neither is no browser.
+/// Another site's page must not open streams with this user's cookies. Browsers say where a request
+/// comes from in fields that pages can't set; a client that sends neither is no browser.
 fn same_origin(headers: &HeaderMap) -> Result<(), Box<Response<Body>>> {
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let foreign = match (site, headers.get(header::ORIGIN)) {
-        (Some(b"same-origin" | b"none"), _) => false,
+        (Some(b"same-origin" | b"none"), _) | (None, None) => false,
         (Some(_), _) => true,
         (None, Some(origin)) => !is_host(origin, headers.get(header::HOST)),
-        (None, None) => false,
     };
     match foreign {
         true => Err(error(StatusCode::FORBIDDEN, "streams are for pages of the same origin only")),

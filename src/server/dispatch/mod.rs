@@ -1,8 +1,13 @@
 //! One request, top to bottom.
 
-use super::live::Live;
-use super::watched::Watched;
-use super::{Handler, Reply, own};
+mod hold;
+pub mod live;
+mod own;
+mod watched;
+
+use self::live::Live;
+use self::watched::Watched;
+use super::{Handler, Reply};
 use crate::config::Mode;
 use crate::drain::Drain;
 use crate::error::Error;

@@ -1,7 +1,7 @@
 //! Bodies of watched answers: held until complete, or copied while they stream.
 //!
-//! Rule: nothing that an app reads while it arrives may be held. A body that pauses, or is longer than the limit, goes on as it
-//! came, with what was held of it in front.
+//! Rule: nothing that an app reads while it arrives may be held. A body that pauses, or is longer
+//! than the limit, goes on as it came, with what was held of it in front.
 
 use crate::http::{Body, BoxError};
 use bytes::{Bytes, BytesMut};
@@ -24,7 +24,8 @@ pub enum Held {
     Passing(Body),
 }
 
-/// Holds a body of at most `limit` bytes. Dropping the future drops the body, as a client's leaving does.
+/// Holds a body of at most `limit` bytes. Dropping the future drops the body, as a client's leaving
+/// does.
 pub async fn hold(mut body: Body, limit: usize) -> Held {
     if body.size_hint().lower() > limit as u64 {
         return Held::Passing(body);

@@ -22,7 +22,8 @@ pub struct Live {
 }
 
 impl Live {
-    /// Builds it. `secret` keys identities and must stay the same while the process lives, or topics lose their subscribers.
+    /// Builds it. `secret` keys identities and must stay the same while the process lives, or
+    /// topics lose their subscribers.
     #[must_use]
     pub fn new(config: Config, secret: [u8; 32], metrics: &Metrics) -> Self {
         let metrics = metrics.clone();

@@ -1,6 +1,6 @@
 //! A watched GET: a fresh snapshot, or the origin; what passes is an observation.
 
-use super::dispatch::Shared;
+use super::Shared;
 use super::hold::{Held, Tee, hold};
 use super::live::Live;
 use crate::error::Error;
@@ -63,7 +63,7 @@ impl<'a> Watched<'a> {
             Mark::Polled => match self.shared.hub.fresh(self.key, self.identity) {
                 Some((snapshot, position)) => {
                     self.shared.metrics.request("snapshot");
-                    Ok(self.from_snapshot(&snapshot, position))
+                    Ok(self.replay(&snapshot, position))
                 }
                 None => self.hold(req, peer).await,
             },
@@ -81,7 +81,8 @@ impl<'a> Watched<'a> {
         }
     }
 
-    /// Not known to be polled: it streams as without us. If somebody subscribes to the same, a copy is an observation.
+    /// Not known to be polled: it streams as without us. If somebody subscribes to the same, a copy
+    /// is an observation.
     async fn stream(self, req: Request<Body>, peer: SocketAddr) -> Result<Response<Body>, Error> {
         let known = self.shared.hub.knows(self.key).then(|| self.reading(req.headers()));
         self.shared.metrics.origin_request();
@@ -108,8 +109,8 @@ impl<'a> Watched<'a> {
 
     /// Known to be polled: the answer is held until it is complete, and says its state.
     async fn hold(self, mut req: Request<Body>, peer: SocketAddr) -> Result<Response<Body>, Error> {
-        // The browser's own cache made these (the script marks nothing that the app made conditional): a 304 would hide
-        // the body that is to be compared.
+        // The browser's own cache made these (the script marks nothing that the app made
+        // conditional): a 304 would hide the body that is to be compared.
         let headers = std::mem::take(req.headers_mut());
         *req.headers_mut() = fields::without(headers, |name| {
             *name == header::IF_NONE_MATCH || *name == header::IF_MODIFIED_SINCE
@@ -148,7 +149,7 @@ impl<'a> Watched<'a> {
         }
     }
 
-    fn from_snapshot(&self, snapshot: &Snapshot, position: Position) -> Response<Body> {
+    fn replay(&self, snapshot: &Snapshot, position: Position) -> Response<Body> {
         let mut response = Response::new(Body::from(snapshot.bytes()));
         for (name, value) in &snapshot.fields {
             // Latin-1, as it was read.
