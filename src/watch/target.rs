@@ -4,8 +4,10 @@
 //! is the current time in seconds or milliseconds. It is no part of a topic: otherwise each poll
 //! would be a topic of its own. The page's script holds the same rule.
 
-/// A value within a day of now counts as the current time: clocks of clients differ.
-const TIME_SLACK_MS: u64 = 86_400_000;
+/// A value this close to now counts as the current time. No wider than that: `from=` an hour ago,
+/// or `since=` the last answer, is a question, and another answer. A browser whose clock differs by
+/// more only gets topics of its own.
+const TIME_SLACK_MS: u64 = 2_000;
 
 /// A request target split where cache busters stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,20 +16,29 @@ pub struct Target {
     raw: String,
     /// Without cache busters: what a topic's key is made of.
     canonical: String,
+    /// A value was taken for a cache buster because it was the current time.
+    guessed: bool,
 }
 
 impl Target {
     /// `raw` is path and query. `now_ms` is the wall clock.
     #[must_use]
     pub fn new(raw: &str, busters: &[String], now_ms: u64) -> Self {
-        let canonical = rewrite(raw, busters, now_ms, None);
-        Self { raw: raw.to_owned(), canonical }
+        let (canonical, guessed) = rewrite(raw, busters, now_ms, None);
+        Self { raw: raw.to_owned(), canonical, guessed }
     }
 
     /// Without cache busters.
     #[must_use]
     pub fn canonical(&self) -> &str {
         &self.canonical
+    }
+
+    /// True if a value was taken for a cache buster because it was the current time, not by its
+    /// name.
+    #[must_use]
+    pub fn is_guessed(&self) -> bool {
+        self.guessed
     }
 
     /// Path without the query.
@@ -42,17 +53,17 @@ impl Target {
         if self.raw == self.canonical {
             return self.raw.clone();
         }
-        rewrite(&self.raw, busters, then_ms, Some(now_ms))
+        rewrite(&self.raw, busters, then_ms, Some(now_ms)).0
     }
 }
 
-/// Drops each cache buster, or gives it the time `fresh`.
-fn rewrite(raw: &str, busters: &[String], now_ms: u64, fresh: Option<u64>) -> String {
+/// Drops each cache buster, or gives it the time `fresh`. True if one was known by its value only.
+fn rewrite(raw: &str, busters: &[String], now_ms: u64, fresh: Option<u64>) -> (String, bool) {
     let Some((path, query)) = raw.split_once('?') else {
-        return raw.to_owned();
+        return (raw.to_owned(), false);
     };
     let mut kept = Vec::new();
-    let mut found = false;
+    let (mut found, mut guessed) = (false, false);
     for pair in query.split('&') {
         let (name, value) = pair.split_once('=').unwrap_or(("", pair));
         let unit = time_unit(value, now_ms);
@@ -62,17 +73,19 @@ fn rewrite(raw: &str, busters: &[String], now_ms: u64, fresh: Option<u64>) -> St
             continue;
         }
         found = true;
+        guessed |= !named;
         if let Some(fresh) = fresh {
             let value = fresh / unit.unwrap_or(1);
             let separator = if pair.contains('=') { "=" } else { "" };
             kept.push(format!("{name}{separator}{value}"));
         }
     }
-    match (found, kept.is_empty()) {
+    let out = match (found, kept.is_empty()) {
         (false, _) => raw.to_owned(),
         (true, true) => path.to_owned(),
         (true, false) => format!("{path}?{}", kept.join("&")),
-    }
+    };
+    (out, guessed)
 }
 
 /// 1000 if the value is the current time in seconds, 1 if in milliseconds.
@@ -119,6 +132,7 @@ mod tests {
             ("/a?when=1790000000", "/a"),
             ("/a?when=1790000000000&x=1", "/a?x=1"),
             ("/a?id=1590000000", "/a?id=1590000000"),
+            ("/a?since=1789999990", "/a?since=1789999990"),
             ("/a?t", "/a?t"),
             ("/a?_x=5", "/a?_x=5"),
         ] {

@@ -26,6 +26,8 @@ pub struct Watched<'a> {
     about: About,
     key: TopicKey,
     identity: IdentityId,
+    /// The target may ask something of its own, though its key says otherwise.
+    guessed: bool,
 }
 
 /// What is needed to read an answer after its request has gone.
@@ -48,7 +50,8 @@ impl<'a> Watched<'a> {
         let facts = Facts { watch: &watch.name, target: &target, headers: req.headers() };
         let key = live.keyer.key(facts, identity);
         let path = target.path().to_owned();
-        Self { shared, live, about: About { watch, path }, key, identity }
+        let guessed = target.is_guessed();
+        Self { shared, live, about: About { watch, path }, key, identity, guessed }
     }
 
     /// Answers it.
@@ -84,7 +87,10 @@ impl<'a> Watched<'a> {
     /// Not known to be polled: it streams as without us. If somebody subscribes to the same, a copy
     /// is an observation.
     async fn stream(self, req: Request<Body>, peer: SocketAddr) -> Result<Response<Body>, Error> {
-        let known = self.shared.hub.knows(self.key).then(|| self.reading(req.headers()));
+        // The page's script knows which values are cache busters; an unmarked request comes without
+        // its word.
+        let known = !self.guessed && self.shared.hub.knows(self.key);
+        let known = known.then(|| self.reading(req.headers()));
         self.shared.metrics.origin_request();
         let response = self.shared.upstream.forward(req, peer.ip()).await?;
         let Some(reading) = known else { return Ok(response) };
