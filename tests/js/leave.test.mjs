@@ -121,7 +121,8 @@ for (const [name, head] of Object.entries(FAULTS)) {
   test(`fail open: ${name}() throws`, async () => {
     const change = (text) => {
       assert.ok(text.includes(head));
-      return text.replace(head, `function ${name}() { throw new Error('inner'); }\n${head.replace(name, 'was_' + name)}`);
+      const fault = `function ${name}() { throw new Error('inner'); }\n`;
+      return text.replace(head, fault + head.replace(name, 'was_' + name));
     };
     const page = new Page({ change }).load();
     const poll = page.poll('/api/x', 1000);

@@ -1,5 +1,5 @@
-// A page for the shim to run in, without a browser: the parts in one function scope over a fake window, an origin that
-// answers from a table, a stream that the test writes to, and a clock that only the test moves.
+// A page for the shim to run in, without a browser: the parts in one function scope over a fake
+// window, an origin and a stream that the test speaks for, and a clock that only the test moves.
 
 import { readFileSync, readdirSync } from 'node:fs';
 
@@ -15,6 +15,8 @@ export const CONFIG = {
   off_retry_ms: 15000,
   body_limit: 1048576,
   min_ms: 250,
+  irrelevant: [],
+  topics_per_stream: 100,
 };
 
 /** The script as it is served. `change` may rewrite its source, to make a part fail. */
@@ -56,7 +58,8 @@ class Clock {
     await settle();
     const end = this.at + ms;
     for (;;) {
-      const next = [...this.due].filter(([, t]) => t.at <= end).sort((a, b) => a[1].at - b[1].at)[0];
+      const due = [...this.due].filter(([, timer]) => timer.at <= end);
+      const next = due.sort((a, b) => a[1].at - b[1].at)[0];
       if (!next) break;
       const [id, timer] = next;
       this.wall += timer.at - this.at;

@@ -45,7 +45,7 @@ test('short delays, text handlers and foreign receivers go to the native functio
   assert.equal(text.callback, 'code');
 });
 
-test('a recursive one-shot is one handle, evidence from its second tick, and run() finds it', async () => {
+test('a recursive one-shot is one handle, known from its second tick on', async () => {
   const page = installed();
   const seen = [];
   async function poll() {
@@ -196,6 +196,21 @@ test('attribution goes on behind cookieStore.get()', async () => {
   page.cookieAnswers.pop()();
   await settle();
   assert.equal(inside.delay, 1000);
+});
+
+test('answers that are delivered together are attributed to nobody', async () => {
+  const page = installed();
+  const seen = [];
+  const start = () => page.window.setInterval(async () => {
+    await page.cookieStore.get('xsrf');
+    await null;
+    seen.push(page.timers.current());
+  }, 1000);
+  await page.tick(start());
+  await page.tick(start());
+  page.cookieAnswers.forEach((answer) => answer());
+  await settle();
+  assert.deepEqual(seen, [null, null]);
 });
 
 test('uninstall gives every function back and lets the timers go on', async () => {

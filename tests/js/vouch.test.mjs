@@ -135,7 +135,7 @@ test('gone: the app polls as before, unmarked', async () => {
   assert.equal(page.stream.open, false, 'no topic, no stream');
 });
 
-test('a write that has settled: the origin itself, until a stream opened since vouches', async () => {
+test('after a write: the origin itself, until a stream opened since then vouches', async () => {
   const page = await vouchedPage();
   let finish;
   const { reply } = page;

@@ -13,23 +13,24 @@ if (D.currentScript) D.currentScript.remove();
 if (W[MARK] || W.origin === 'null' || typeof W.fetch !== 'function') return;
 Object.defineProperty(W, MARK, { value: CONFIG.v, configurable: true });
 
-const { Request, Response, Headers, URL, TextDecoder, TextEncoder, ReadableStream } = W;
-const { AbortController, Date, Math, JSON, Promise, Proxy, Reflect, performance, location } = W;
+// What apps and their tests like to replace: polyfills, mocks, false clocks.
+const { Request, Response, Headers, Date, Math, performance, location } = W;
 const noop = () => {};
 const native = {
   fetch: W.fetch.bind(W),
   setTimeout: W.setTimeout.bind(W),
   clearTimeout: W.clearTimeout.bind(W),
-  setInterval: W.setInterval.bind(W),
-  clearInterval: W.clearInterval.bind(W),
 };
 
 /** False until install() and after uninstall(): every patched function is then the native one. */
 let active = false;
 /** What uninstall() runs, newest first. */
 const undo = [];
-/** Patches that the app has wrapped: they can't be taken out, only put to sleep and woken again. */
-const lingering = new Map();
+/**
+ * Names of what is patched. A patch that the app has wrapped can't be taken out, only put to sleep
+ * and woken again.
+ */
+const lingering = new Set();
 
 function guard(fn) {
   return function guarded(...args) {
@@ -52,8 +53,7 @@ function later(fn, ms) {
  * libraries still pass.
  */
 function patch(owner, name, handle) {
-  const key = `${owner === W ? '' : owner.constructor.name}.${name}`;
-  if (lingering.has(key)) return;
+  if (lingering.has(name)) return;
   const before = Object.getOwnPropertyDescriptor(owner, name);
   if (!before || !before.configurable || typeof before.value !== 'function') return;
   const ours = new Proxy(before.value, {
@@ -61,12 +61,12 @@ function patch(owner, name, handle) {
       active ? handle(target, self, args) : Reflect.apply(target, self, args),
   });
   Object.defineProperty(owner, name, { ...before, value: ours });
-  lingering.set(key, ours);
+  lingering.add(name);
   undo.push(() => {
     const after = Object.getOwnPropertyDescriptor(owner, name);
     // Something of the app sits on top of us: taking it out would break the app.
     if (!after || after.value !== ours) return;
-    lingering.delete(key);
+    lingering.delete(name);
     Object.defineProperty(owner, name, before);
   });
 }

@@ -16,56 +16,32 @@ function createSseParser(onEvent) {
   let type = '';
   let data = null;
 
-  function field(name, value) {
-    if (name === 'event') type = value;
-    if (name !== 'data') return;
-    data = data === null ? value : data + '\n' + value;
-    if (data.length > LIMIT) throw new RangeError('an event is too long');
-  }
-
-  function endLine() {
-    const text = line;
-    line = '';
+  function endLine(text) {
     if (text === '') {
-      const [name, value] = [type || 'message', data];
+      if (data !== null) onEvent(type || 'message', data);
       type = '';
       data = null;
-      if (value !== null) onEvent(name, value);
       return;
     }
-    const colon = text.indexOf(':');
-    if (colon < 0) field(text, '');
     // "If value starts with a U+0020 SPACE character, remove it from value": one, not all.
-    const start = text[colon + 1] === ' ' ? colon + 2 : colon + 1;
-    if (colon > 0) field(text.slice(0, colon), text.slice(start));
+    const [, name, value] = /^([^:]*):? ?([^]*)$/.exec(text);
+    if (name === 'event') type = value;
+    if (name === 'data') data = data === null ? value : data + '\n' + value;
   }
 
   function push(text) {
     if (text === '') return;
-    let at = 0;
     // A decoder made with `ignoreBOM` leaves the mark in.
-    if (!begun && text[0] === '\uFEFF') at = 1;
+    const skip = begun ? afterCr && text[0] === '\n' : text[0] === '\uFEFF';
+    const rest = skip ? text.slice(1) : text;
     begun = true;
-    if (afterCr && text[at] === '\n') at += 1;
-    if (at < text.length) afterCr = false;
-    // Looked up again only once passed: most streams have no CR, and a search per line would run
-    // to the end of the text.
-    let cr = text.indexOf('\r', at);
-    let lf = text.indexOf('\n', at);
-    for (;;) {
-      if (cr >= 0 && cr < at) cr = text.indexOf('\r', at);
-      if (lf >= 0 && lf < at) lf = text.indexOf('\n', at);
-      const end = cr >= 0 && (lf < 0 || cr < lf) ? cr : lf;
-      line += end < 0 ? text.slice(at) : text.slice(at, end);
-      if (line.length > LIMIT) throw new RangeError('a line is too long');
-      if (end < 0) return;
-      at = end + 1;
-      if (end === cr) {
-        if (at === text.length) afterCr = true;
-        else if (text[at] === '\n') at += 1;
-      }
-      endLine();
-    }
+    if (rest === '') return void (afterCr = false);
+    afterCr = rest.endsWith('\r');
+    const lines = rest.split(/\r\n?|\n/);
+    lines[0] = line + lines[0];
+    line = lines.pop();
+    lines.forEach(endLine);
+    if (line.length + (data || '').length > LIMIT) throw new RangeError('too long');
   }
 
   return { push };

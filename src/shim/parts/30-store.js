@@ -22,54 +22,44 @@ let generation = 0;
 /**
  * Fields that never change what an origin answers; a new value in each request would split topics.
  */
-const IRRELEVANT = new RegExp(
-  '^(x-(request|correlation|trace)-id|request-id|correlation-id|traceparent|tracestate|baggage' +
-    '|sentry-trace|x-b3-.*|x-datadog-.*|newrelic|x-amzn-trace-id|uber-trace-id)$',
-);
+const IRRELEVANT =
+  /^(baggage|cache-control|pragma|sentry-trace|trace(parent|state)|x-((correlation|request)-id))$/;
 
 function relevant([name]) {
-  const listed = (CONFIG.irrelevant || []).some((field) =>
-    field.endsWith('*') ? name.startsWith(field.slice(0, -1)) : name === field,
-  );
-  return !listed && !IRRELEVANT.test(name);
+  const listed = (field) =>
+    field.endsWith('*') ? name.startsWith(field.slice(0, -1)) : name === field;
+  return !IRRELEVANT.test(name) && !CONFIG.irrelevant.some(listed);
+}
+
+/** How far a parameter's value is from now, if it is a time in s or ms. */
+function skew(part) {
+  const value = part.slice(part.indexOf('=') + 1);
+  const unit = value[10] ? 1 : 1000;
+  return /^\d{10}(\d{3})?$/.test(value) ? Math.abs(Date.now() - value * unit) : Infinity;
 }
 
 /**
- * True for a value that was the clock's a moment ago, in ms or s. No wider than that: `from=` an
- * hour ago or `since=` the last answer is a question, not a cache buster.
+ * Path and query without cache busters: configured names, and values that were the clock's a moment
+ * ago. A time further off (`from=` an hour ago, `since=` the last answer) is a question; but the
+ * proxy, whose clock may differ, takes any time within a day for a buster. So null: not ours.
  */
-function isClock(value) {
-  if (!/^(\d{13}|\d{10})(\.\d+)?$/.test(value)) return false;
-  const ms = value >= 1e12 ? +value : value * 1000;
-  return Math.abs(Date.now() - ms) <= 1500;
+function keyOf({ pathname, search }) {
+  const named = (part) => part.includes('=') && CONFIG.busters.includes(part.split('=')[0]);
+  const rest = search.slice(1).split('&').filter((part) => !named(part) && skew(part) > 1500);
+  return rest.some((part) => skew(part) < 9e7) ? null : pathname + '?' + rest.join('&');
 }
 
-function isBuster(part) {
-  const at = part.indexOf('=');
-  if (at < 0) return isClock(part);
-  return CONFIG.busters.includes(part.slice(0, at)) || isClock(part.slice(at + 1));
-}
-
-/** Path and query without cache busters: the parts of a query that are left stay as they are. */
-function keyOf(url) {
-  const query = url.search.slice(1);
-  const rest = query.split('&').filter((part) => part && !isBuster(part));
-  return url.pathname + (rest.length ? '?' + rest.join('&') : '');
-}
-
-/**
- * The topic of a request: the same URL with other fields (Authorization, Accept) is another topic.
- */
-function topicFor(url, headers) {
+/** The topic of a request: the same URL with other fields (Authorization) is another topic. */
+function topicFor(key, url, headers) {
   const fields = [...headers].filter(relevant);
   if (!headers.has('accept')) fields.push(['accept', '*/*']);
   fields.sort((a, b) => (a[0] < b[0] ? -1 : 1));
-  const id = [keyOf(url), ...fields.map((field) => field.join(': '))].join('\n');
+  const id = [key, ...fields.map((field) => field.join(': '))].join('\n');
   let topic = topics.get(id);
   if (!topic) {
     topic = newTopic(id, fields);
     topics.set(id, topic);
-    forgetOldest();
+    if (topics.size > TOPICS_MAX) forgetOldest();
   }
   topic.url = url.pathname + url.search;
   return topic;
@@ -117,11 +107,8 @@ function newTopic(id, headers) {
 }
 
 function forgetOldest() {
-  if (topics.size <= TOPICS_MAX) return;
-  for (const [id, topic] of topics) {
-    if (topic.polled) continue;
-    topics.delete(id);
-    return;
+  for (const [id, { polled }] of topics) {
+    if (!polled) return topics.delete(id);
   }
 }
 
@@ -152,14 +139,19 @@ function beginRead(topic) {
   return { generation, epoch: held && held.epoch, seq: held && held.seq, at: now() };
 }
 
+/** True if `seq` says which of two states is the newer one. */
+function comparable(held, state) {
+  return held && held.epoch === state.epoch && held.generation === generation;
+}
+
 /** An answer of the network that carried a state has been read to its end. */
 function learn(topic, state, start) {
   topic.shown = state.hash;
   // It began before a write settled: it may show what was before the write.
   if (start.generation !== generation) return;
   const { held } = topic;
-  const comparable = held && held.epoch === state.epoch && held.generation === generation;
-  if (comparable && start.epoch === state.epoch && start.seq > state.seq) {
+  const ordered = comparable(held, state);
+  if (ordered && start.epoch === state.epoch && start.seq > state.seq) {
     // Each answer is observed before it is sent on, so its seq can't be below what was known when
     // it was asked for. It is: then this is another identity's topic, and the stream still speaks
     // for the old one.
@@ -170,7 +162,7 @@ function learn(topic, state, start) {
   topic.seen = generation;
   topic.seenEpoch = state.epoch;
   topic.renewal = now() + jitter(CONFIG.renew_ms);
-  if (comparable && state.seq < held.seq) return;
+  if (ordered && state.seq < held.seq) return;
   // Equal states may differ in ignored members; deltas are built on the bytes that the stream sent.
   if (held && held.hash === state.hash) state.body = held.body;
   topic.held = { ...state, generation };
@@ -183,7 +175,7 @@ function learn(topic, state, start) {
  */
 function accept(conn, entry, name, event) {
   const { topic } = entry;
-  const state = name === 'current' ? currentState(entry, event) : nextState(entry, name, event);
+  const state = nextState(entry, name, event);
   if (!state) {
     entry.vouched = false;
     topic.bare = true;
@@ -197,22 +189,16 @@ function accept(conn, entry, name, event) {
   // Opened before the last write: it may speak for another identity. Worth a look, not worth
   // keeping.
   if (conn.generation === generation && entry.vouched) {
-    const { held } = topic;
-    const older =
-      held && held.epoch === state.epoch && held.generation === generation && state.seq < held.seq;
-    if (older) return true;
+    if (comparable(topic.held, state) && state.seq < topic.held.seq) return true;
     topic.held = state;
   }
   if (topic.shown !== state.hash) changed.add(topic);
   return true;
 }
 
-function currentState({ wire }, { hash }) {
-  return wire && wire.hash === hash ? { ...wire } : null;
-}
-
 function nextState({ wire, topic }, name, event) {
   const { hash, length, check } = event;
+  if (name === 'current') return wire && wire.hash === hash ? { ...wire } : null;
   if (name === 'snapshot') {
     const { body, headers, status } = event;
     if (body.length !== length || fnv1a(body) !== check) return null;
@@ -229,17 +215,17 @@ function answerable(topic) {
   const conn = stream.live;
   const entry = conn && conn.entries.get(topic);
   const { held } = topic;
-  return Boolean(
+  return (
     entry &&
-      entry.vouched &&
-      held &&
-      entry.wire.hash === held.hash &&
-      conn.generation === generation &&
-      topic.seen === generation &&
-      topic.seenEpoch === conn.epoch &&
-      // Polled centrally more slowly than this app polls by now: a local answer could be too old.
-      entry.every <= topic.every * 1.25 &&
-      now() < topic.renewal &&
-      age(conn.beat) < conn.silence,
+    entry.vouched &&
+    held &&
+    entry.wire.hash === held.hash &&
+    conn.generation === generation &&
+    topic.seen === generation &&
+    topic.seenEpoch === conn.epoch &&
+    // Polled centrally more slowly than this app polls by now: a local answer could be too old.
+    entry.every <= topic.every * 1.25 &&
+    now() < topic.renewal &&
+    age(conn.beat) < conn.silence
   );
 }

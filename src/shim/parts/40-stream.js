@@ -5,8 +5,6 @@
 // from that instant; the app polls the network until the next one is up. It is never given up for
 // good.
 
-/** A stream asks for no more topics than this; the rest polls as before. */
-const STREAM_TOPICS_MAX = CONFIG.topics_per_stream || 100;
 /** Two openings are at least this far apart, however often topics or writes ask for one. */
 const REOPEN_MS = 1000;
 
@@ -17,12 +15,8 @@ const stream = {
   next: null,
   /** Not before then: backoff, `bye`, or REOPEN_MS. */
   notBefore: 0,
-  /**
-   * Failures in a row; what the proxy refuses outright counts apart, as each one shows on the
-   * console.
-   */
+  /** Failures in a row. */
   failures: 0,
-  refusals: 0,
   /** Nobody looks at this page, or it is in the back/forward cache. */
   parked: false,
   /** The timers of the next reconcile() and of the next look at the demand. */
@@ -61,7 +55,7 @@ function wanted() {
   return [...topics.values()]
     .filter((topic) => topic.polled && topic.shown && demanded(topic))
     .sort((a, b) => b.asked - a.asked)
-    .slice(0, STREAM_TOPICS_MAX);
+    .slice(0, CONFIG.topics_per_stream);
 }
 
 function covers(conn, want) {
@@ -110,7 +104,8 @@ function open(want) {
   stream.next = conn;
   stream.notBefore = now() + REOPEN_MS;
   watchSilence(conn);
-  run(conn).then(guard(() => ended(conn)), guard(() => ended(conn)));
+  const over = guard(() => ended(conn));
+  run(conn).then(over, over);
 }
 
 /** A connection that a middlebox has swallowed reports no error, ever. */
@@ -122,7 +117,7 @@ function watchSilence(conn) {
 }
 
 async function run(conn) {
-  const topicsOf = ({ topic, every, wire }) => ({
+  const ask = ({ topic, every, wire }) => ({
     url: topic.url,
     headers: topic.headers,
     have: wire ? wire.hash : undefined,
@@ -131,16 +126,11 @@ async function run(conn) {
   const response = await native.fetch(CONFIG.prefix + '/stream', {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ client: clientId, topics: conn.list.map(topicsOf) }),
-    credentials: 'same-origin',
-    cache: 'no-store',
+    body: JSON.stringify({ client: clientId, topics: conn.list.map(ask) }),
     signal: conn.abort.signal,
   });
-  const type = response.headers.get('content-type') || '';
-  if (response.status !== 200 || !type.startsWith('text/event-stream')) {
-    conn.abort.abort();
-    return refused(conn, response.headers.get('retry-after'));
-  }
+  const streams = /^text\/event-stream/.test(response.headers.get('content-type'));
+  if (response.status !== 200 || !streams) return refused(conn);
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
   const parser = createSseParser((name, data) => conn.closed || onEvent(conn, name, data));
@@ -153,15 +143,11 @@ async function run(conn) {
   }
 }
 
-/**
- * A login page, a 404, a cap: each attempt is an error on the app's console, so they become rare.
- */
-function refused(conn, retryAfter) {
+/** A login page, a 404, a cap: each attempt shows on the app's console, so they become rare. */
+function refused(conn) {
   if (conn.closed) return;
   close(conn);
-  const wait = Math.min(15000 * 2 ** stream.refusals++, 300000);
-  stream.notBefore = now() + jitter(Math.max(wait, (+retryAfter || 0) * 1000));
-  sync();
+  pause(15000, 300000);
 }
 
 /** The stream is over, and nobody asked for that. */
@@ -170,12 +156,12 @@ function ended(conn) {
   // It got through and lasted: the next failure is a new one.
   if (conn.opened && age(conn.opened) > 5000) stream.failures = 0;
   close(conn);
-  backOff();
+  pause(300, 15000);
 }
 
-function backOff() {
-  const wait = Math.min(300 * 2 ** stream.failures++, 15000);
-  stream.notBefore = now() + jitter(wait);
+/** The next opening waits for `ms`, twice that after another failure, and so on to `most`. */
+function pause(ms, most) {
+  stream.notBefore = now() + jitter(Math.min(ms * 2 ** stream.failures++, most));
   sync();
 }
 
@@ -192,8 +178,8 @@ function onEvent(conn, name, data) {
     entry.vouched = false;
   } else if (name === 'gone') {
     onGone(entry, event.reason);
-  } else if (name === 'current' || name === 'snapshot' || name === 'delta') {
-    if (!accept(conn, entry, name, event)) ended(conn);
+  } else if (/^(current|snapshot|delta)$/.test(name) && !accept(conn, entry, name, event)) {
+    ended(conn);
   }
 }
 
@@ -203,7 +189,6 @@ function onHello(conn, { v, epoch, silence_ms }) {
   conn.epoch = epoch;
   conn.silence = silence_ms;
   conn.beat = conn.opened = stamp();
-  stream.refusals = 0;
   if (stream.live) close(stream.live);
   stream.live = conn;
   stream.next = null;
@@ -219,8 +204,8 @@ function onGone(entry, reason) {
 function onBye(conn, { reason, retry_ms }) {
   if (reason === 'off') return switchOff(retry_ms);
   close(conn);
-  stream.notBefore = now() + jitter(retry_ms || 1000);
-  sync();
+  stream.failures = 0;
+  pause(retry_ms || 1000, Infinity);
 }
 
 /** Hidden pages let go: over HTTP/1.1 six streams would hang every other request to the host. */
@@ -235,7 +220,5 @@ function park() {
 function unpark() {
   stream.parked = false;
   stream.visible = now();
-  // Nobody waited for it meanwhile: the backoff of a page nobody saw is over.
-  stream.notBefore = Math.min(stream.notBefore, now() + REOPEN_MS);
   sync();
 }

@@ -8,7 +8,8 @@
 const microtask = W.queueMicrotask.bind(W);
 
 // A value that lasts until the microtasks behind the running callback are through (or HOPS of them:
-// a promise loop must not keep us busy for ever).
+// a promise loop must not keep us busy for ever). Two values in one checkpoint can't be told apart,
+// so there is none: answers that the browser delivers together (cookieStore.get) do that.
 function createTrail() {
   const HOPS = 100;
   let value = null, hops = 0;
@@ -16,7 +17,7 @@ function createTrail() {
   return {
     get: () => value,
     follow(next) {
-      value = next;
+      value = hops <= 0 || value === next ? next : null;
       if (hops <= 0) microtask(step);
       hops = HOPS;
     },

@@ -24,33 +24,23 @@ const person = {
   pressed: -Infinity,
 };
 
-const PRESSES = ['click', 'submit', 'change', 'drop'];
-const ACTS = ['pointerdown', 'pointerup', 'keydown', 'input', 'paste', 'touchend', 'wheel'];
+const ACTS =
+  'pointerdown pointerup keydown input paste touchend wheel click submit change drop' +
+  ' focus online popstate hashchange visibilitychange';
 
 function watchPerson() {
-  const options = { capture: true, passive: true };
-  const acted = (event) => {
-    if (event.isTrusted) person.acted = now();
+  const note = ({ type, isTrusted, target, key }) => {
+    // An element gets the focus by scripts too.
+    if (!isTrusted || (type === 'focus' && target !== W)) return;
+    person.acted = now();
+    if (/^(click|submit|change|drop)$/.test(type) || key === 'Enter') person.pressed = now();
   };
-  const pressed = (event) => {
-    acted(event);
-    const key = event.type === 'keydown' && event.key !== 'Enter';
-    if (event.isTrusted && !key) person.pressed = now();
-  };
-  for (const type of ACTS) listen(W, type, type === 'keydown' ? pressed : acted, options);
-  for (const type of PRESSES) listen(W, type, pressed, options);
-  // Not in the capture phase: there the focus of every element, set by scripts too, would pass
-  // here.
-  for (const type of ['focus', 'online', 'popstate', 'hashchange']) listen(W, type, acted);
-  listen(D, 'visibilitychange', acted);
+  for (const type of ACTS.split(' ')) listen(W, type, note, { capture: true, passive: true });
 }
 
-/** Complete text that stands for a state; event streams and line formats grow without end. */
-function holdable(type) {
-  const essence = type.split(';')[0].trim().toLowerCase();
-  if (/event-stream|ndjson|jsonl|json-seq|multipart/.test(essence)) return false;
-  return /^(text\/.+|application\/(.+\+)?(json|xml))$/.test(essence);
-}
+/** Text that stands for a state; event streams and line formats grow without end. */
+const HOLDABLE =
+  /^(text\/(?!event-str|.*(ndjson|jsonl))[^;]+|application\/((?!str)[^;]+\+)?(json|xml)) *(;|$)/i;
 
 /**
  * The app asks for a topic: `query` and `timer` say who, as far as that is known, `ours` whether we
@@ -82,8 +72,8 @@ function sourceOf(topic, query, timer) {
   if (!source) {
     // A page that starts a new timer for each request would fill the map.
     if (topic.sources.size >= 16) topic.sources.delete(topic.sources.keys().next().value);
-    source = { asked: -Infinity, answered: -Infinity, gap: 0, every: 0 };
-    Object.assign(source, { loops: 0, rushes: 0, timer: null });
+    const [asked, answered] = [-Infinity, -Infinity];
+    source = { asked, answered, gap: 0, every: 0, loops: 0, rushes: 0, timer: null };
     topic.sources.set(id, source);
   }
   if (timer) source.timer = timer;
@@ -104,9 +94,8 @@ function isLoop(topic, source, timer, at) {
  */
 function isRush(topic, source, gap) {
   source.rushes = gap < topic.every / 4 ? source.rushes + 1 : 0;
-  if (source.rushes < 3) return false;
-  letGo(topic);
-  return true;
+  if (source.rushes > 2) letGo(topic);
+  return source.rushes > 2;
 }
 
 /** How often this source polls in ms; 0 if this request is no evidence that it does. */

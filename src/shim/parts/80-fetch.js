@@ -4,9 +4,11 @@
 // answer reaches the app through one more promise only, because a handler on the native one would
 // silence `unhandledrejection`.
 
-/** Modes of `RequestInit` that ask for something only the network (or the HTTP cache) can give. */
-const CACHES = ['default', 'no-store', undefined];
-const MODES = ['cors', 'same-origin', undefined];
+/** Options of a request; with any other value, only the network (or the HTTP cache) can answer. */
+const OPTIONS = ['cache', 'mode', 'redirect', 'credentials', 'integrity', 'keepalive', 'body'];
+const PLAIN = ['default', 'no-store', 'cors', 'same-origin', 'follow', 'include'];
+/** Methods that write nothing, by what HTTP says (RFC 9110 §9.2.1). */
+const SAFE = /^(get|head|options)$/i;
 /** Fields that make an answer depend on what the app holds, or a part of it. */
 const PARTIAL = /^(range|if-.*|pollcast-.*)$/;
 
@@ -19,8 +21,8 @@ const writers = new Set();
 
 function installFetch() {
   const override = remembered('sessionStorage', (old) => {
-    const asked = new W.URLSearchParams(location.search).get('pollcast');
-    return asked === 'on' || asked === 'off' ? asked : old;
+    const asked = /[?&]pollcast=(on|off)(&|$)/.exec(location.search);
+    return asked ? asked[1] : old;
   });
   const cohort = fnv1a(clientId) % 100;
   watches = CONFIG.watches.map(({ re, push, percent }) => ({
@@ -43,64 +45,54 @@ function onFetch(target, self, args) {
     return call();
   }
   if (!ask) return call();
-  if (ask.write) return settling(call());
+  if (ask.write) return followWrite(call());
   try {
     const plan = decide(ask);
     if (plan.local) return plan.local;
     // Built here, so that it is the native fetch that fails if anything does.
     const marked = plan.mark && markedRequest(args, plan.mark);
     const answer = marked ? target.call(self, marked) : call();
-    return follow(answer, plan);
+    const seen = (response) => onAnswer(response, plan);
+    return follow(answer, seen, () => onSettled(plan, false));
   } catch {
     leave();
     return call();
   }
 }
 
-/** What a call asks for: null if it is none of ours, {write: true}, or {url, headers, signal}. */
+/** What a call asks for: null if it is none of ours, {write: true}, or {key, url, headers, …}. */
 function inspect(input, init) {
   const request = input instanceof Request ? input : null;
   const option = (name) => {
     const own = init ? init[name] : undefined;
     return own === undefined && request ? request[name] : own;
   };
-  const method = String(option('method') || 'GET').toUpperCase();
+  const method = option('method') || 'GET';
   const pressed = now() - person.pressed < PERSON_MS;
-  if (method !== 'GET') return method === 'HEAD' || method === 'OPTIONS' ? null : { write: true };
+  if (!/^get$/i.test(method)) return SAFE.test(method) ? null : { write: true };
   // Another realm's Request, or something that stringifies itself.
   if (!request && typeof input !== 'string' && !(input instanceof URL)) return null;
   const url = new URL(request ? request.url : input, D.baseURI);
   // `GET /api/logout` after a click: not known to be polled, so it may be a write.
-  const rest = pressed && url.origin === location.origin ? { write: true } : null;
-  if (!watched(url)) return rest;
-  const plain =
-    CACHES.includes(option('cache')) &&
-    MODES.includes(option('mode')) &&
-    [undefined, 'follow'].includes(option('redirect')) &&
-    option('credentials') !== 'omit' &&
-    !option('integrity') &&
-    !option('keepalive') &&
-    !(init && init.body != null);
-  if (!plain) return rest;
+  url.hash = '';
+  const same = url.origin === location.origin;
+  const rest = pressed && same ? { write: true } : null;
+  const watch = watches.find(({ re }) => re.test(url.pathname));
+  if (!same || !watch || !watch.push) return rest;
+  if (OPTIONS.some((name) => option(name) && !PLAIN.includes(option(name)))) return rest;
   const fields = option('headers');
   // An iterator can be read once, and that is fetch's right.
   if (fields && typeof fields.next === 'function') return rest;
   const headers = new Headers(fields);
   if ([...headers.keys()].some((name) => PARTIAL.test(name))) return rest;
-  return { url, headers, signal: option('signal'), pressed };
-}
-
-function watched(url) {
-  if (url.origin !== location.origin || url.username || url.password) return false;
-  if (url.pathname.startsWith(CONFIG.prefix + '/')) return false;
-  const watch = watches.find(({ re }) => re.test(url.pathname));
-  return Boolean(watch && watch.push);
+  const key = keyOf(url);
+  return key === null ? rest : { key, url, headers, signal: option('signal'), pressed };
 }
 
 /** {local: promise} or {topic, source, start, mark}. */
 function decide(ask) {
-  const { url, headers, signal } = ask;
-  const topic = topicFor(url, headers);
+  const { key, url, headers, signal } = ask;
+  const topic = topicFor(key, url, headers);
   const by = query.attribution();
   const timer = timers.current();
   const ours = query.asked(topic.id, by);
@@ -111,7 +103,7 @@ function decide(ask) {
     source.answered = now();
     // The app's library learns of the end as it would from the network: after it has seen the
     // answer.
-    Promise.resolve().then(guard(() => query.settled(topic.id)));
+    microtask(guard(() => query.settled(topic.id)));
     return { local: answerLocally(topic, url, signal) };
   }
   topic.inflight++;
@@ -127,19 +119,19 @@ function markedRequest([input, init], mark) {
   return request;
 }
 
-/** Passes a network answer on to the app, and learns from it. */
-function follow(answer, plan) {
+/** Passes an answer of the network on to the app, through `seen`; `failed` learns of a failure. */
+function follow(answer, seen, failed) {
   return answer.then(
     (response) => {
       try {
-        return onAnswer(response, plan);
+        return seen(response);
       } catch {
         leave();
         return response;
       }
     },
     (reason) => {
-      guard(onSettled)(plan, false);
+      guard(failed)();
       throw reason;
     },
   );
@@ -149,13 +141,13 @@ function onAnswer(response, plan) {
   const { topic, mark, start } = plan;
   const slow = now() - start.at > SLOW_MS;
   const { status, redirected, headers } = response;
-  topic.fit = status === 200 && !redirected && !slow && holdable(headers.get('content-type') || '');
+  topic.fit = status === 200 && !redirected && !slow && HOLDABLE.test(headers.get('content-type'));
   const state = mark && readState(headers.get('Pollcast-State'));
   if (!mark || !state || slow) {
     // Marked, good, and still no state: it can't be pushed, as far as the proxy can see.
     if (mark && (slow || status === 200)) letGo(topic);
-    // Not a state: what was held is not what the origin says now.
-    else if (mark) topic.seen = -1;
+    // What was held is not what the origin says now.
+    topic.seen = -1;
     onSettled(plan, true);
     return state ? withoutState(response) : response;
   }
@@ -163,9 +155,9 @@ function onAnswer(response, plan) {
   Object.assign(state, { headers: fields, status });
   topic.statusText = response.statusText;
   keep(response.clone(), state, plan).then(
-    guard(() => onSettled(plan, true)),
+    () => guard(onSettled)(plan, true),
     // The app aborted, or the connection broke.
-    guard(() => onSettled(plan, false)),
+    () => guard(onSettled)(plan, false),
   );
   return withoutState(response);
 }
@@ -231,7 +223,7 @@ function answerLocally(topic, url, signal) {
     statusText,
     headers,
   });
-  return Promise.resolve(dress(response, body, url.href.split('#')[0], signal));
+  return Promise.resolve(dress(response, body, url.href, signal));
 }
 
 /** A body that an abort breaks off, as the network's would. */
@@ -279,53 +271,37 @@ function dress(response, body, url, signal) {
 
 const withoutBom = (whole) => (whole.charCodeAt(0) === 0xfeff ? whole.slice(1) : whole);
 
-/** Passes a write on; once it has settled, only the network knows. */
-function settling(answer) {
+/** Once a write has settled, only the network knows. */
+function followWrite(answer) {
   noteWriter();
-  const settled = guard(wrote);
-  return answer.then(
-    (response) => (settled(), response),
-    (reason) => {
-      settled();
-      throw reason;
-    },
-  );
+  return follow(answer, (response) => (wrote(), response), wrote);
 }
 
-function noteWriter() {
-  guard(() => {
-    const timer = timers.current();
-    if (timer) writers.add(timer.id);
-  })();
-}
+const noteWriter = guard(() => {
+  const timer = timers.current();
+  if (timer) writers.add(timer.id);
+});
 
 function patchWrites() {
-  const xhr = W.XMLHttpRequest && W.XMLHttpRequest.prototype;
+  const xhr = W.XMLHttpRequest.prototype;
   const methods = new WeakMap();
-  if (xhr) {
-    patch(xhr, 'open', (target, self, args) => {
-      methods.set(self, String(args[0]).toUpperCase());
-      return Reflect.apply(target, self, args);
-    });
-    patch(xhr, 'send', (target, self, args) => {
-      const method = methods.get(self);
-      const safe = method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
-      if (!safe || now() - person.pressed < PERSON_MS) {
-        noteWriter();
-        self.addEventListener('loadend', guard(wrote), { once: true });
-      }
-      return Reflect.apply(target, self, args);
-    });
-  }
-  const { Navigator } = W;
-  if (Navigator) {
-    patch(Navigator.prototype, 'sendBeacon', (target, self, args) => {
-      // Nothing tells when a beacon has arrived.
-      guard(wrote)();
-      later(wrote, 2000);
-      return Reflect.apply(target, self, args);
-    });
-  }
+  patch(xhr, 'open', (target, self, args) => {
+    methods.set(self, args[0]);
+    return Reflect.apply(target, self, args);
+  });
+  patch(xhr, 'send', (target, self, args) => {
+    if (!SAFE.test(methods.get(self)) || now() - person.pressed < PERSON_MS) {
+      noteWriter();
+      self.addEventListener('loadend', guard(wrote), { once: true });
+    }
+    return Reflect.apply(target, self, args);
+  });
+  patch(W.Navigator.prototype, 'sendBeacon', (target, self, args) => {
+    // Nothing tells when a beacon has arrived.
+    guard(wrote)();
+    later(wrote, 2000);
+    return Reflect.apply(target, self, args);
+  });
 }
 
 /** Makes the app look at a topic now: its own library first, else the timers that poll it. */

@@ -12,9 +12,8 @@ function install() {
   listen(W, 'pagehide', park);
   listen(W, 'pageshow', ({ persisted }) => persisted && !D.hidden && unpark());
   // The page's policy forbids the stream: each attempt would be one more line on the console.
-  listen(D, 'securitypolicyviolation', ({ effectiveDirective, blockedURI }) => {
-    const ours = location.origin + CONFIG.prefix + '/stream';
-    if (effectiveDirective === 'connect-src' && blockedURI === ours) leave();
+  listen(D, 'securitypolicyviolation', ({ blockedURI }) => {
+    if (blockedURI === location.origin + CONFIG.prefix + '/stream') leave();
   });
   if (D.hidden) park();
   else unpark();
@@ -35,8 +34,7 @@ function onVisibility() {
  */
 function uninstall() {
   active = false;
-  const parts = [() => timers.uninstall(), () => query.uninstall(), park];
-  for (const step of [...parts, ...undo.splice(0).reverse()]) {
+  for (const step of [timers.uninstall, query.uninstall, park, ...undo.splice(0).reverse()]) {
     try {
       step();
     } catch {
