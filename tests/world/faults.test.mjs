@@ -41,7 +41,7 @@ test('the proxy is killed and started again: no change is lost, the page is push
     await pollcast.kill();
     origin.add('while the proxy is down');
     const since = Date.now();
-    await until('the page polls', () => tab.log.polls('/api/items', since).length >= 1);
+    await until('the page polls', () => tab.log.gets('/api/items', since).length >= 1);
     await pollcast.launch();
     await shows(tab.page, origin.items.length, 30_000);
     await recovers(story);
@@ -67,8 +67,8 @@ test('all connections fall into a black hole and come back as resets: nothing is
     origin.add('nobody hears');
     const since = Date.now();
     // With Pollcast the first poll on the network shows that the page no longer believes its stream.
-    await until('the page asks', () => tab.log.polls('/api/items', since).length >= 1, 30_000);
-    if (!pushed) assert.ok(tab.log.polls('/api/items').length >= 1);
+    await until('the page asks', () => tab.log.gets('/api/items', since).length >= 1, 30_000);
+    if (!pushed) assert.ok(tab.log.gets('/api/items').length >= 1);
     relay.restore();
     await shows(tab.page, origin.items.length, 30_000);
     await recovers(story);
@@ -90,7 +90,7 @@ test('the origin fails for a while: the app sees its own errors, then its own da
     const { origin, tab } = story;
     origin.failWith = 503;
     const since = Date.now();
-    await until('the page asks the network', () => tab.log.polls('/api/items', since).length >= 2);
+    await until('the page asks the network', () => tab.log.gets('/api/items', since).length >= 2);
     origin.failWith = 0;
     await shows(tab.page, origin.add('well again').id + 1, 30_000);
     await recovers(story);
@@ -102,12 +102,12 @@ test('mode off and on again in the config: plain polling within a second, pushed
     const { origin, pollcast, tab } = story;
     await pollcast.configure({ mode: 'off' });
     const off = Date.now();
-    await until('the page polls', () => tab.log.polls('/api/items', off).length >= 1);
-    const first = tab.log.polls('/api/items', off)[0].at - off;
+    await until('the page polls', () => tab.log.gets('/api/items', off).length >= 1);
+    const first = tab.log.gets('/api/items', off)[0].at - off;
     t.diagnostic(`switched off: the first poll left the page after ${first} ms`);
     await shows(tab.page, origin.add('while off').id + 1);
     const before = Date.now();
-    await until('it goes on polling', () => tab.log.polls('/api/items', before).length >= 4);
+    await until('it goes on polling', () => tab.log.gets('/api/items', before).length >= 4);
     await pollcast.configure({ mode: 'push' });
     await recovers(story);
   });

@@ -18,7 +18,7 @@ export function shows(page, version, deadlineMs) {
  * `quietMs` must be longer than the app's interval.
  */
 export async function isPushed({ page, log }, origin, quietMs, deadlineMs = 30_000) {
-  const last = () => log.polls('/api/items').at(-1)?.at ?? 0;
+  const last = () => log.gets('/api/items').at(-1)?.at ?? 0;
   await until('no poll leaves the page', () => Date.now() - last() > quietMs, deadlineMs);
   const { id } = origin.add('are you there');
   await shows(page, id + 1);

@@ -59,7 +59,7 @@ export class Pollcast {
     await rename(`${this.config}.new`, this.config);
   }
 
-  /** Starts the process; again after `kill`, on the same port. */
+  /** Starts the process. */
   async launch() {
     const stdio = ['ignore', 'pipe', 'pipe'];
     const child = spawn(binary, ['run', '--config', this.config], { stdio });
@@ -73,14 +73,16 @@ export class Pollcast {
     child.once('exit', () => { left = true; });
     await until('the proxy listens', () => this.address || left, 10_000);
     if (!this.address) throw new Error(`pollcast left at once:\n${this.lines.join('\n')}`);
-    this.listen = this.address;
     this.base = `http://${this.address}`;
   }
 
-  /** SIGKILL: no drain, no goodbye. */
+  /** SIGKILL: no drain, no goodbye. `launch` starts it again. */
   async kill() {
     this.child.kill('SIGKILL');
     await this.exited;
+    // The next process takes the port that the pages know.
+    this.listen = this.address;
+    await this.configure();
   }
 
   async stop() {
