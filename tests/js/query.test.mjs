@@ -10,6 +10,11 @@ v3.setLogger({ log() {}, warn() {}, error() {} });
 const MAJORS = { v5, v4, v3 };
 const HOOK = '__REACT_DEVTOOLS_GLOBAL_HOOK__';
 
+/** Without the timer that sweeps a cache in five minutes: it would keep the process alive. */
+const createClient = ({ QueryClient }) => new QueryClient({
+  defaultOptions: { queries: { retry: false, gcTime: Infinity, cacheTime: Infinity } },
+});
+
 /** What React would commit: a provider some levels below the root. */
 function tree(client) {
   const root = { memoizedProps: null };
@@ -25,7 +30,7 @@ function tree(client) {
 function start({ QueryClient, QueryObserver }) {
   const page = createPage();
   page.install();
-  const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });
+  const client = createClient({ QueryClient });
   page.window[HOOK].onCommitFiberRoot(page.window[HOOK].inject({}), tree(client));
   const asked = [];
   /** The app's request for a topic, as the shim's fetch sees it; answered by `answer`. */
@@ -172,7 +177,7 @@ test('a client is found through the root element, and through Vue', async () => 
   ]) {
     const page = createPage();
     page.install();
-    const client = new v5.QueryClient();
+    const client = createClient(v5);
     page.document.body.children.push({ children: [found(client)] });
     page.query.asked('/a', null);
     let attribution;
