@@ -26,7 +26,7 @@ test('bye off: everything as it was, then one question now and then', async () =
   assert.equal(page.asked('/__pollcast/mode'), 1);
   assert.equal(page.untouched(), true);
   page.reply = () => new Response('{"mode":"push"}');
-  await page.clock.pass(15100);
+  await page.clock.pass(10100);
   assert.equal(page.untouched(), false);
   page.reply = ({ marked }) => page.answer(marked);
   await page.vouched();

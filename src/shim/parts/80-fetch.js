@@ -218,58 +218,31 @@ function answerLocally(topic, url, signal) {
   topic.shown = held.hash;
   const { body, headers, status } = held;
   const { statusText } = topic;
-  const response = new Response(signal ? abortable(body, signal) : body, {
-    status,
-    statusText,
-    headers,
-  });
+  const response = new Response(body, { status, statusText, headers });
   return Promise.resolve(dress(response, body, url.href, signal));
 }
 
-/** A body that an abort breaks off, as the network's would. */
-function abortable(body, signal) {
-  let onAbort;
-  const stop = () => signal.removeEventListener('abort', onAbort);
-  return new ReadableStream(
-    {
-      start(controller) {
-        onAbort = () => controller.error(signal.reason);
-        signal.addEventListener('abort', onAbort, { once: true });
-      },
-      pull(controller) {
-        stop();
-        controller.enqueue(new TextEncoder().encode(body));
-        controller.close();
-      },
-      cancel: stop,
-    },
-    { highWaterMark: 0 },
-  );
-}
-
-/**
- * What a constructed Response lacks; and readers that resolve in microtasks, or the app flickers.
- */
+/** What a constructed Response lacks. Readers resolve in microtasks, or the app flickers. */
 function dress(response, body, url, signal) {
-  const { clone, text, json } = response;
-  const read = (reader, parse) => () => {
-    // Read before, locked or aborted: the native reader has the right error.
-    if (response.bodyUsed || response.body.locked || (signal && signal.aborted)) {
-      return reader.call(response);
-    }
-    response.body.cancel();
-    return Promise.resolve(body).then(parse);
-  };
-  return define(response, {
-    url,
-    type: 'basic',
-    clone: () => dress(clone.call(response), body, url, signal),
-    text: read(text, withoutBom),
-    json: read(json, (whole) => JSON.parse(withoutBom(whole))),
-  });
+  const { clone } = response;
+  const again = () => dress(clone.call(response), body, url, signal);
+  const members = { url, type: 'basic', clone: again };
+  for (const name of ['text', 'json', 'arrayBuffer', 'blob', 'bytes', 'formData']) {
+    const reader = response[name];
+    members[name] = () => {
+      // Read before, or locked: the native reader has the right error. Aborted: it hasn't.
+      if (response.bodyUsed || response.body.locked) return reader.call(response);
+      if (signal && signal.aborted) return Promise.reject(signal.reason);
+      const parse = { text: String, json: JSON.parse }[name];
+      if (!parse) return reader.call(response);
+      response.body.cancel();
+      return Promise.resolve(body.replace(/^\ufeff/, '')).then((text) => parse(text));
+    };
+    // Not in every browser.
+    if (!reader) delete members[name];
+  }
+  return define(response, members);
 }
-
-const withoutBom = (whole) => (whole.charCodeAt(0) === 0xfeff ? whole.slice(1) : whole);
 
 /** Once a write has settled, only the network knows. */
 function followWrite(answer) {

@@ -63,15 +63,15 @@ function askMode(wait) {
   native.setTimeout(async () => {
     // Nobody looks: nobody waits for us either.
     if (D.hidden) return askMode(wait);
-    let longer = CONFIG.off_retry_ms;
+    let next = wait;
     try {
       const response = await native.fetch(CONFIG.prefix + '/mode', { cache: 'no-store' });
       if (response.ok && (await response.json()).mode === 'push') return guard(install)();
     } catch {
       // A proxy that is down shows on the console each time.
-      longer = Math.min(wait * 2, 300000);
+      next = Math.min(wait * 2, 300000);
     }
-    askMode(longer);
+    askMode(next);
   }, jitter(wait));
 }
 
