@@ -51,13 +51,18 @@ pub struct Keyer {
     identity: Identity,
 }
 
-/// Fields that never change what the origin answers; `*` matches the rest of a name.
+/// Fields that never change what the origin answers; `*` matches the rest of a name. Forwarding
+/// fields stand here one by one: an authenticating proxy's `X-Forwarded-User` tells users apart.
 const IRRELEVANT: &[&str] = &[
     "accept-encoding",
     "baggage",
     "b3",
     "cache-control",
-    "cf-*",
+    "cf-connecting-ip",
+    "cf-ipcountry",
+    "cf-ray",
+    "cf-visitor",
+    "cdn-loop",
     "connection",
     "content-length",
     "cookie",
@@ -66,16 +71,20 @@ const IRRELEVANT: &[&str] = &[
     "downlink",
     "dpr",
     "ect",
-    "elastic-apm-*",
+    "elastic-apm-traceparent",
     "forwarded",
-    "if-*",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
     "keep-alive",
     "newrelic",
     "origin",
     "pollcast-*",
     "pragma",
     "priority",
-    "proxy-*",
+    "proxy-connection",
     "referer",
     "rtt",
     "save-data",
@@ -99,7 +108,14 @@ const IRRELEVANT: &[&str] = &[
     "x-cloud-trace-context",
     "x-correlation-id",
     "x-datadog-*",
-    "x-forwarded-*",
+    "x-forwarded-by",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-forwarded-ssl",
     "x-real-ip",
     "x-request-id",
     "x-request-start",
@@ -251,6 +267,9 @@ mod tests {
             assert_ne!(same, key("/a?b", &fewer), "{:?}", base[at]);
         }
         let mut more = base.to_vec();
+        for user in ["x-forwarded-user", "x-forwarded-email", "cf-access-jwt-assertion"] {
+            assert_ne!(same, key("/a?b", &[base.as_slice(), &[(user, "eve")]].concat()), "{user}");
+        }
         more.extend([("user-agent", "x"), ("sec-fetch-mode", "cors"), ("x-request-id", "9")]);
         assert_eq!(same, key("/a?b", &more));
         let turned: Vec<_> = base.iter().rev().copied().collect();

@@ -1,8 +1,9 @@
 //! Request targets without cache busters, and with a fresh one.
 //!
-//! A cache buster is a parameter of a configured name, or a parameter (or a bare query) whose value
-//! is the current time in seconds or milliseconds. It is no part of a topic: otherwise each poll
-//! would be a topic of its own. The page's script holds the same rule.
+//! A cache buster is a parameter of a configured name with a long number in its value (`t=books` is
+//! a question), or a parameter (or a bare query) whose value is the current time in seconds or
+//! milliseconds. It is no part of a topic: otherwise each poll would be a topic of its own. The
+//! page's script holds the same rule.
 
 /// A value this close to now counts as the current time. No wider than that: `from=` an hour ago,
 /// or `since=` the last answer, is a question, and another answer. A browser whose clock differs by
@@ -67,7 +68,7 @@ fn rewrite(raw: &str, busters: &[String], now_ms: u64, fresh: Option<u64>) -> (S
     for pair in query.split('&') {
         let (name, value) = pair.split_once('=').unwrap_or(("", pair));
         let unit = time_unit(value, now_ms);
-        let named = pair.contains('=') && busters.iter().any(|buster| buster == name);
+        let named = has_long_number(value) && busters.iter().any(|buster| buster == name);
         if !named && unit.is_none() {
             kept.push(pair.to_owned());
             continue;
@@ -86,6 +87,12 @@ fn rewrite(raw: &str, busters: &[String], now_ms: u64, fresh: Option<u64>) -> (S
         (true, false) => format!("{path}?{}", kept.join("&")),
     };
     (out, guessed)
+}
+
+/// True for a time, or a random number, in any notation.
+fn has_long_number(value: &str) -> bool {
+    const LONG: usize = 8;
+    value.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() >= LONG)
 }
 
 /// 1000 if the value is the current time in seconds, 1 if in milliseconds.
@@ -126,15 +133,18 @@ mod tests {
             ("/a", "/a"),
             ("/a?", "/a?"),
             ("/a?x=1", "/a?x=1"),
-            ("/a?_=5", "/a"),
-            ("/a?x=1&_=5&y", "/a?x=1&y"),
+            ("/a?_=12345678", "/a"),
+            ("/a?_=0.12345678", "/a"),
+            ("/a?t=books", "/a?t=books"),
+            ("/a?t=5", "/a?t=5"),
+            ("/a?x=1&_=1234567890123&y", "/a?x=1&y"),
             ("/a?1790000000123", "/a"),
             ("/a?when=1790000000", "/a"),
             ("/a?when=1790000000000&x=1", "/a?x=1"),
             ("/a?id=1590000000", "/a?id=1590000000"),
             ("/a?since=1789999990", "/a?since=1789999990"),
             ("/a?t", "/a?t"),
-            ("/a?_x=5", "/a?_x=5"),
+            ("/a?_x=12345678", "/a?_x=12345678"),
         ] {
             assert_eq!(Target::new(raw, &busters(), NOW).canonical(), canonical, "{raw}");
         }
@@ -145,7 +155,7 @@ mod tests {
         let later = NOW + 5_000;
         for (raw, fresh) in [
             ("/a?x=1", "/a?x=1"),
-            ("/a?x=1&_=5&y", "/a?x=1&_=1790000005000&y"),
+            ("/a?x=1&_=55555555&y", "/a?x=1&_=1790000005000&y"),
             ("/a?1790000000123", "/a?1790000005000"),
             ("/a?when=1790000000", "/a?when=1790000005"),
         ] {

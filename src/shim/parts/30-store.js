@@ -39,14 +39,21 @@ function skew(part) {
 }
 
 /**
- * Path and query without cache busters: configured names, and values that were the clock's a moment
- * ago. A time further off (`from=` an hour ago, `since=` the last answer) is a question; but the
- * proxy, whose clock may differ, takes any time within a day for a buster. So null: not ours.
+ * Path and query without cache busters: configured names with a long number in the value (`t=books`
+ * is a question), and values that were the clock's a moment ago (`from=` an hour ago is one, too).
  */
 function keyOf({ pathname, search }) {
-  const named = (part) => part.includes('=') && CONFIG.busters.includes(part.split('=')[0]);
+  const named = (part) => /=.*\d{8}/.test(part) && CONFIG.busters.includes(part.split('=')[0]);
   const rest = search.slice(1).split('&').filter((part) => !named(part) && skew(part) > 1500);
-  return rest.some((part) => skew(part) < 9e7) ? null : pathname + '?' + rest.join('&');
+  return pathname + '?' + rest.join('&');
+}
+
+/** The URL as the app would ask now: the proxy knows cache busters by their being now, too. */
+function freshUrl({ url, asked }) {
+  const since = now() - asked;
+  return url.replace(/\b\d{10}(\d{3})?\b/g, (value, ms) =>
+    skew(value) - since < 1500 ? String(Date.now()).slice(0, ms ? 13 : 10) : value,
+  );
 }
 
 /** The topic of a request: the same URL with other fields (Authorization) is another topic. */

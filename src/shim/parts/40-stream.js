@@ -118,7 +118,7 @@ function watchSilence(conn) {
 
 async function run(conn) {
   const ask = ({ topic, every, wire }) => ({
-    url: topic.url,
+    url: freshUrl(topic),
     headers: topic.headers,
     have: wire ? wire.hash : undefined,
     every_ms: Math.round(every),
@@ -198,7 +198,7 @@ function onHello(conn, { v, epoch, silence_ms }) {
 function onGone(entry, reason) {
   entry.gone = true;
   entry.vouched = false;
-  letGo(entry.topic, reason === 'refused' || reason === 'unwatchable' ? LONG_MS : 0);
+  letGo(entry.topic, reason === 'unwatchable' ? LONG_MS : 0);
 }
 
 function onBye(conn, { reason, retry_ms }) {

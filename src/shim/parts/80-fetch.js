@@ -85,8 +85,7 @@ function inspect(input, init) {
   if (fields && typeof fields.next === 'function') return rest;
   const headers = new Headers(fields);
   if ([...headers.keys()].some((name) => PARTIAL.test(name))) return rest;
-  const key = keyOf(url);
-  return key === null ? rest : { key, url, headers, signal: option('signal'), pressed };
+  return { key: keyOf(url), url, headers, signal: option('signal'), pressed };
 }
 
 /** {local: promise} or {topic, source, start, mark}. */
