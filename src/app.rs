@@ -154,6 +154,14 @@ impl Proxy {
             ("origin", old.config.origin != config.origin),
             ("admin.listen", old.config.admin.listen != config.admin.listen),
             ("prefix", old.config.prefix != config.prefix),
+            ("log", !same(&old.config.log, &config.log)),
+            ("timeouts", !same(&old.config.timeouts, &config.timeouts)),
+            ("limits.connections", old.config.limits.connections != config.limits.connections),
+            ("limits.head", old.config.limits.head != config.limits.head),
+            (
+                "stream.write_timeout",
+                old.config.stream.write_timeout != config.stream.write_timeout,
+            ),
         ] {
             if differs {
                 tracing::warn!(key, "this key takes effect at the next start only");
@@ -199,6 +207,10 @@ impl Proxy {
 /// What streams rest on: if it changes, they must be asked for again.
 fn rules(config: &Config) -> String {
     format!("{:?} {:?} {:?}", config.mode, config.watches, config.identity)
+}
+
+fn same<T: std::fmt::Debug>(old: &T, new: &T) -> bool {
+    format!("{old:?}") == format!("{new:?}")
 }
 
 fn origin(config: &Config) -> anyhow::Result<Arc<dyn Origin>> {

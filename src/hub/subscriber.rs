@@ -175,15 +175,11 @@ impl Source for Subscriber {
     fn poll_signal(&mut self, cx: &mut Context<'_>) -> Poll<Signal> {
         loop {
             if self.is_empty() {
-                self.hub.metrics.bye("empty");
                 let retry = Duration::from_secs(60);
                 return Poll::Ready(Signal::Bye(Bye { reason: "empty", retry }));
             }
             match std::task::ready!(self.mailbox.poll_take(cx)) {
-                Mark::Bye(bye) => {
-                    self.hub.metrics.bye(bye.reason);
-                    return Poll::Ready(Signal::Bye(bye));
-                }
+                Mark::Bye(bye) => return Poll::Ready(Signal::Bye(bye)),
                 Mark::Slot(index) => {
                     if let Some(frame) = self.event(index) {
                         return Poll::Ready(Signal::Frame(frame));
@@ -195,6 +191,10 @@ impl Source for Subscriber {
 
     fn pending(&self) -> usize {
         self.mailbox.pending()
+    }
+
+    fn leaving(&mut self, reason: &'static str) {
+        self.hub.metrics.bye(reason);
     }
 
     fn audit(&mut self, now: Instant) {

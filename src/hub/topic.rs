@@ -331,6 +331,9 @@ impl Sink for TopicSink {
         if let Outcome::Failed(error) = &outcome {
             tracing::debug!(watch = %topic.about.watch.name, %error, "central poll failed");
         }
+        if kind == "limit" {
+            hub.metrics.limit("body");
+        }
         let mut state = locked(&topic.state);
         let seen = topic.absorb(&hub, &mut state, begun, outcome);
         hub.metrics.origin_poll(match (kind, seen) {

@@ -147,7 +147,8 @@ fn settings(config: &Config, version: &str) -> serde_json::Value {
         .map(|watch| {
             json!({
                 "re": watch.path.regex_source(),
-                "push": watch.mode.min(config.mode) == Mode::Push,
+                // The ceiling is `mode`: a page loaded while it was lower can come back.
+                "push": watch.mode == Mode::Push,
                 "percent": watch.percent,
             })
         })

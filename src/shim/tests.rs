@@ -70,7 +70,11 @@ fn a_lower_mode_pushes_nothing() {
     let mut config = config();
     config.mode = Mode::Off;
     let script = Script::new(&config, "0.1.0");
-    assert!(std::str::from_utf8(&script.body).unwrap().contains("\"push\":false"));
+    assert!(std::str::from_utf8(&script.body).unwrap().contains("\"mode\":\"off\""));
+    config.mode = Mode::Push;
+    config.watches[0].mode = Mode::Observe;
+    let one = Script::new(&config, "0.1.0");
+    assert!(std::str::from_utf8(&one.body).unwrap().contains("\"push\":false"));
     let response = script.respond_mode();
     assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
     assert_eq!(bytes(response), r#"{"mode":"off","v":"0.1.0"}"#);

@@ -37,6 +37,8 @@ pub trait Source: Send {
     /// Marks every topic that isn't verified within its bound, so that its `stale` comes before the
     /// beat.
     fn audit(&mut self, now: Instant);
+    /// The stream ends for this reason; said once.
+    fn leaving(&mut self, reason: &'static str);
 }
 
 /// How fast a stream's heart beats, and how long it lives.
@@ -87,6 +89,7 @@ impl<S: Source> EventStream<S> {
 
     fn bye(&mut self, bye: Bye) -> Frame {
         self.done = true;
+        self.source.leaving(bye.reason);
         Frame { head: Bytes::new(), shared: frames::bye(bye.reason, bye.retry) }
     }
 

@@ -7,7 +7,7 @@ use crate::http::{Body, Frame, Frames};
 use crate::hub::{About, View, Wish};
 use crate::route::{self, Own};
 use crate::stream::{
-    Bye, EventStream, Pace, StreamRequest, Wanted, frames, is_target, plain_fields,
+    Bye, EventStream, Fault, Pace, StreamRequest, Wanted, frames, is_target, plain_fields,
 };
 use crate::watch::{Facts, PollRequest, StateHash, Target, unix_ms};
 use bytes::Bytes;
@@ -64,8 +64,12 @@ async fn stream(
         }
     };
     let most = config.limits.topics_per_stream;
-    let request = StreamRequest::parse(&body, &parts.headers, most)
-        .map_err(|fault| error(StatusCode::BAD_REQUEST, &fault.to_string()))?;
+    let request = StreamRequest::parse(&body, &parts.headers, most).map_err(|fault| {
+        if matches!(fault, Fault::TooMany(..)) {
+            shared.metrics.limit("topics_per_stream");
+        }
+        error(StatusCode::BAD_REQUEST, &fault.to_string())
+    })?;
     let wishes = request.topics.into_iter().map(|wanted| wish(live, &wanted)).collect();
     open(shared, live, wishes, View::Shim)
 }
