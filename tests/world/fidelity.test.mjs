@@ -13,9 +13,10 @@ const body = '{"big":99999999999999999999,"float":3.0,"price":99999.50,"text":"Ã
 // Cases whose outcome may differ, each with the reason. Keep it short.
 const accepted = new Map([]);
 
-// Cases that go to the network by right (another method, other fields, another URL, synchronous).
+// Cases that go to the network by right: another method, other fields, another URL, and every XMLHttpRequest, which
+// only passes through.
 const native = ['Request of a field', 'HEAD', 'aborted after the headers', 'not found', 'no content',
-  'redirected', 'xhr: with a field', 'xhr: synchronous', 'xhr: not found'];
+  'redirected'];
 
 test('interception fidelity: a locally answered page reports what a native one reports',
   { skip: unable() }, async (t) => {
@@ -31,7 +32,10 @@ test('interception fidelity: a locally answered page reports what a native one r
     assert.deepEqual(differing.join('\n'), '');
     assert.deepEqual(local.faults, []);
     if (without) return;
-    assert.ok(local.polls <= native.length + 4, `too few were local: ${local.urls.join(' ')}`);
+    const passing = [...direct.outcomes.keys()].filter((name) => name.startsWith('xhr:'));
+    // One case asks twice, one not at all, and a poll may find the topic due for the network.
+    assert.ok(local.polls <= native.length + passing.length + 4,
+      `too few were local: ${local.urls.join(' ')}`);
   });
 
 async function report(t, direct) {
