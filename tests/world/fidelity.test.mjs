@@ -13,25 +13,28 @@ const body = '{"big":99999999999999999999,"float":3.0,"price":99999.50,"text":"Ã
 // Cases whose outcome may differ, each with the reason. Keep it short.
 const accepted = new Map([]);
 
-// Cases that go to the network by right (another method, other fields, another URL, synchronous).
+// Cases that go to the network by right: another method, other fields, another URL, and every XMLHttpRequest, which
+// only passes through.
 const native = ['Request of a field', 'HEAD', 'aborted after the headers', 'not found', 'no content',
-  'redirected', 'xhr: with a field', 'xhr: synchronous', 'xhr: not found'];
+  'redirected'];
 
 test('interception fidelity: a locally answered page reports what a native one reports',
   { skip: unable() }, async (t) => {
-    const direct = await report(t, true);
-    t.diagnostic(`${direct.outcomes.size} cases, native: ${direct.polls} requests`);
-    assert.deepEqual(late(direct.outcomes), []);
     // Without Pollcast native is compared with native: the cases themselves don't waver.
-    const local = await report(t, without);
-    t.diagnostic(`locally answered: ${local.polls} requests: ${local.urls.join(' ')}`);
+    const [direct, local] = await Promise.all([report(t, true), report(t, without)]);
+    t.diagnostic(`${direct.outcomes.size} cases, native: ${direct.polls} requests`);
+    t.diagnostic(`locally answered: ${local.polls} requests`);
+    assert.deepEqual(late(direct.outcomes), []);
     const differing = [...direct.outcomes]
       .filter(([name, outcome]) => local.outcomes.get(name) !== outcome && !accepted.has(name))
       .map(([name, outcome]) => `${name}\n  native ${outcome}\n  local  ${local.outcomes.get(name)}`);
     assert.deepEqual(differing.join('\n'), '');
     assert.deepEqual(local.faults, []);
     if (without) return;
-    assert.ok(local.polls <= native.length + 4, `too few were local: ${local.urls.join(' ')}`);
+    const passing = [...direct.outcomes.keys()].filter((name) => name.startsWith('xhr:'));
+    // One case asks twice, one not at all, and a poll may find the topic due for the network.
+    assert.ok(local.polls <= native.length + passing.length + 4,
+      `too few were local: ${local.urls.join(' ')}`);
   });
 
 async function report(t, direct) {

@@ -118,3 +118,20 @@ function toToml(origin, listen, { top, watch, ...tables }) {
 function pairs(table) {
   return Object.entries(table).map(([key, value]) => `${key} = ${JSON.stringify(value)}`).join('\n');
 }
+
+/** Runs the demo: its own origin, the proxy before it. Answers its address and how to end it. */
+export async function startDemo() {
+  const args = ['demo', '--listen', '127.0.0.1:0', '--admin', 'off'];
+  const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  let base;
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    base ??= /Open\s+(http:\/\/[^/]+)\//.exec(line)?.[1];
+  });
+  await until('the demo says where it is', () => base || child.exitCode !== null, 10_000);
+  const stop = async () => {
+    child.kill('SIGKILL');
+    await exited;
+  };
+  return { base, stop };
+}
