@@ -74,8 +74,9 @@ struct Settings {
 }
 
 struct Inner {
-    /// Every topic in memory, those without subscribers for a while too.
-    topics: Mutex<HashMap<TopicKey, Arc<Topic>>>,
+    /// Every topic in memory, those without subscribers for a while too. Ordered, so that a hint
+    /// reaches pollers in the same order in every replay of a simulation.
+    topics: Mutex<BTreeMap<TopicKey, Arc<Topic>>>,
     /// Every stream, so that `bye` reaches it; by a number that is never used again.
     streams: Mutex<(u64, BTreeMap<u64, Weak<Mailbox>>)>,
     /// Streams that count against the cap.
@@ -273,14 +274,14 @@ impl Hub {
 }
 
 impl Inner {
-    fn topics(&self) -> MutexGuard<'_, HashMap<TopicKey, Arc<Topic>>> {
+    fn topics(&self) -> MutexGuard<'_, BTreeMap<TopicKey, Arc<Topic>>> {
         locked(&self.topics)
     }
 
     /// Adds an empty topic, if there is room after idle ones have made place.
     fn create(
         &self,
-        topics: &mut HashMap<TopicKey, Arc<Topic>>,
+        topics: &mut BTreeMap<TopicKey, Arc<Topic>>,
         key: TopicKey,
         about: About,
     ) -> Option<Arc<Topic>> {
@@ -297,7 +298,7 @@ impl Inner {
         Some(topic)
     }
 
-    fn forget_idle(&self, topics: &mut HashMap<TopicKey, Arc<Topic>>, linger: Duration) {
+    fn forget_idle(&self, topics: &mut BTreeMap<TopicKey, Arc<Topic>>, linger: Duration) {
         let now = Instant::now();
         topics.retain(|_, topic| !topic.forget_if_idle(self, now, linger));
         self.metrics.topics(i64::try_from(topics.len()).unwrap_or(i64::MAX));
