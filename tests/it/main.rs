@@ -3,9 +3,14 @@
 #![allow(clippy::expect_used, reason = "a test that can't go on says so")]
 
 mod admin;
+mod app;
 mod cli;
 mod config;
+mod events;
 mod origin;
 mod passthrough;
 mod proxy;
+mod site;
+mod stream;
 mod takeover;
+mod watched;

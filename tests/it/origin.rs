@@ -9,7 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 /// No test waits for a time; this only turns a hang into a failure.
 const HANG: Duration = Duration::from_secs(20);
 
-async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+/// Waits for what must come.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(HANG, future).await {
         Ok(value) => value,
         Err(late) => panic!("nothing came: {what} ({late})"),
@@ -140,6 +141,34 @@ impl Peer {
     /// The socket, for another protocol.
     pub fn into_socket(self) -> TcpStream {
         self.socket
+    }
+
+    /// Reads a request, head and body; `None` if the client left.
+    pub async fn request(&mut self) -> Option<String> {
+        let end = loop {
+            if let Some(at) = self.unread.windows(4).position(|w| w == b"\r\n\r\n") {
+                break at + 4;
+            }
+            self.more().await.ok().filter(|n| *n > 0)?;
+        };
+        let head = String::from_utf8_lossy(&self.unread[..end]).to_ascii_lowercase();
+        let length = head.split("content-length: ").nth(1).and_then(|t| t.split('\r').next());
+        let end = end + length.map_or(0, |length| length.parse().unwrap());
+        while self.unread.len() < end {
+            self.more().await.ok().filter(|n| *n > 0)?;
+        }
+        let rest = self.unread.split_off(end);
+        Some(String::from_utf8(std::mem::replace(&mut self.unread, rest)).unwrap())
+    }
+
+    /// Sends; false if the other end is gone.
+    pub async fn give(&mut self, bytes: &[u8]) -> bool {
+        self.socket.write_all(bytes).await.is_ok()
+    }
+
+    /// Waits until the other end is gone, whatever it says before.
+    pub async fn gone(&mut self) {
+        while matches!(self.more().await, Ok(1..)) {}
     }
 
     async fn more(&mut self) -> std::io::Result<usize> {

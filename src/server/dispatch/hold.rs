@@ -58,13 +58,16 @@ fn passing(
         front.push_back(Ok(Frame::data(held.freeze())));
     }
     front.extend(next);
-    Held::Passing(Body::boxed(Resumed { front, rest: rest.unwrap_or_default() }))
+    let rest = rest.unwrap_or_default();
+    Held::Passing(Body::boxed(Resumed { front, rest, paused: false }))
 }
 
 /// A body with what was held of it in front.
 struct Resumed {
     front: VecDeque<Result<Frame<Bytes>, BoxError>>,
     rest: Body,
+    /// The pause before an error has been taken.
+    paused: bool,
 }
 
 impl HttpBody for Resumed {
@@ -75,6 +78,13 @@ impl HttpBody for Resumed {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if matches!(self.front.front(), Some(Err(_))) && !self.paused {
+            // Whoever writes flushes only when there is nothing to write, and drops what it has
+            // buffered at an error: without a pause the client would not even see the head.
+            self.paused = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         match self.front.pop_front() {
             Some(frame) => Poll::Ready(Some(frame)),
             None => Pin::new(&mut self.rest).poll_frame(cx),
@@ -82,6 +92,10 @@ impl HttpBody for Resumed {
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.front.iter().any(Result::is_err) {
+            // It never comes to the length that its head promises.
+            return SizeHint::default();
+        }
         let held: usize =
             self.front.iter().flatten().filter_map(|f| f.data_ref()).map(Bytes::len).sum();
         let rest = self.rest.size_hint();
