@@ -1,0 +1,90 @@
+//! The tables.
+
+use crate::case::{Kind, Row};
+use crate::origin::Change;
+use crate::polling::Polled;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// A row for each case.
+pub fn streams(rows: &[Row]) -> String {
+    let mut out = String::from(
+        "| streams | body | change | served by | KiB/stream | MiB left | idle core | beats/s \
+         | µs/delivery calm | flood | deliveries/s | core | p50 ms | p99 ms | max ms | loss |\n\
+         |--:|--:|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n",
+    );
+    for row in rows {
+        let case = row.case;
+        let change = if case.change == Change::Field { "a field" } else { "all" };
+        let [p50, p99, longest] = row.latency.map(ms);
+        let _ = writeln!(
+            out,
+            "| {} | {} B | {change} | {} | {:.1} | {:.1} | {:.1} % | {:.0} | {:.1} | {:.1} \
+             | {:.0} | {:.0} % | {p50} | {p99} | {longest} | lost {} of {} |",
+            case.streams,
+            case.bytes,
+            case.kind.name(),
+            row.per_stream / 1024.0,
+            row.left / 1048576.0,
+            row.idle_share * 100.0,
+            row.idle_beats,
+            row.calm_cost,
+            row.flood_cost,
+            row.flood_rate,
+            row.flood_share * 100.0,
+            row.lost,
+            case.streams,
+        );
+    }
+    out
+}
+
+/// Pollcast against the peer and against polling.
+pub fn ratios(rows: &[Row], polled: &Polled) -> String {
+    let mut out = format!(
+        "{} clients that poll every 2 s through the proxy in mode off: {:.0} requests/s at the \
+         origin, {:.1} % of a core, {:.1} KiB resident per client.\n\n\
+         | Pollcast : other | KiB/stream | idle core | µs/delivery calm | flood |\n\
+         |---|--:|--:|--:|--:|\n",
+        polled.clients,
+        polled.requests,
+        polled.share * 100.0,
+        polled.per_client / 1024.0,
+    );
+    let find = |kind: Kind, streams: usize| {
+        let fits = move |row: &&Row| {
+            let case = row.case;
+            case.kind == kind && case.streams == streams && case.bytes == 200
+        };
+        rows.iter().find(fits)
+    };
+    for streams in [1_000, 5_000] {
+        let (Some(ours), Some(bare)) =
+            (find(Kind::Shared, streams), find(Kind::Broadcaster, streams))
+        else {
+            continue;
+        };
+        let _ = writeln!(
+            out,
+            "| bare hyper, {streams} streams | {:.2} | {:.2} | {:.2} | {:.2} |",
+            ours.per_stream / bare.per_stream,
+            ours.idle_share / bare.idle_share,
+            ours.calm_cost / bare.calm_cost,
+            ours.flood_cost / bare.flood_cost,
+        );
+    }
+    if let Some(ours) = find(Kind::Shared, polled.clients) {
+        let _ = writeln!(
+            out,
+            "| polling, {} clients | {:.2} | {:.2} | | |",
+            polled.clients,
+            ours.per_stream / polled.per_client,
+            ours.idle_share / polled.share,
+        );
+    }
+    out
+}
+
+fn ms(time: Duration) -> String {
+    format!("{:.1}", time.as_secs_f64() * 1e3)
+}
