@@ -51,13 +51,22 @@ pub struct Keyer {
     identity: Identity,
 }
 
-/// Fields that never change what the origin answers; `*` matches the rest of a name.
+/// Fields that never change what the origin answers; `*` matches the rest of a name. Never a whole
+/// family of fields in which some proxy says who the user is: `X-Forwarded-User`,
+/// `X-Forwarded-Client-Cert`, `CF-Access-Jwt-Assertion`; nor those that name the host of the links in
+/// an answer.
 const IRRELEVANT: &[&str] = &[
     "accept-encoding",
     "baggage",
     "b3",
     "cache-control",
-    "cf-*",
+    "cdn-loop",
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "cf-ew-via",
+    "cf-ray",
+    "cf-visitor",
+    "cf-worker",
     "connection",
     "content-length",
     "cookie",
@@ -99,7 +108,7 @@ const IRRELEVANT: &[&str] = &[
     "x-cloud-trace-context",
     "x-correlation-id",
     "x-datadog-*",
-    "x-forwarded-*",
+    "x-forwarded-for",
     "x-real-ip",
     "x-request-id",
     "x-request-start",
