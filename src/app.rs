@@ -114,6 +114,7 @@ impl Proxy {
             live: Arc::clone(&live),
             hub: hub.clone(),
             upstream,
+            purse: Arc::default(),
             metrics: metrics.clone(),
             drain: drain.clone(),
         });
@@ -195,8 +196,9 @@ impl Proxy {
     async fn leave(self, grace: Duration) -> anyhow::Result<()> {
         tracing::info!("leaving");
         self.ready.not("leaving");
-        self.hub.bye("drain", Duration::from_millis(500));
+        // In this order: a stream that opens meanwhile is either told, or sees that it is too late.
         self.drain.leave();
+        self.hub.bye("drain", Duration::from_millis(500));
         if tokio::time::timeout(grace, self.drain.left()).await.is_err() {
             tracing::warn!("not everything was finished within timeouts.drain");
         }

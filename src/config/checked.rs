@@ -146,7 +146,7 @@ pub struct Limits {
     pub topics_per_stream: usize,
     /// Bytes of one watched body.
     pub body: usize,
-    /// Bytes of all snapshots together.
+    /// Bytes of all snapshots together; as many again for watched answers on their way to clients.
     pub snapshots: usize,
     /// Bytes of a stream request's body.
     pub stream_request: usize,

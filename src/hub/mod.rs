@@ -261,7 +261,7 @@ impl Hub {
             let linger = self.0.settings.load().poll.linger;
             tokio::time::sleep(linger.clamp(Duration::from_millis(100), Duration::from_secs(5)))
                 .await;
-            self.0.forget_idle(&mut self.0.topics(), linger);
+            self.0.forget_idle(&mut self.0.topics(), linger, false);
         }
     }
 
@@ -286,7 +286,10 @@ impl Inner {
         about: About,
     ) -> Option<Arc<Topic>> {
         if topics.len() >= self.settings.load().limits.topics {
-            self.forget_idle(topics, Duration::ZERO);
+            self.forget_idle(topics, Duration::ZERO, false);
+            if topics.len() >= self.settings.load().limits.topics {
+                self.forget_idle(topics, Duration::ZERO, true);
+            }
             if topics.len() >= self.settings.load().limits.topics {
                 self.metrics.limit("topics");
                 return None;
@@ -298,9 +301,14 @@ impl Inner {
         Some(topic)
     }
 
-    fn forget_idle(&self, topics: &mut BTreeMap<TopicKey, Arc<Topic>>, linger: Duration) {
+    fn forget_idle(
+        &self,
+        topics: &mut BTreeMap<TopicKey, Arc<Topic>>,
+        linger: Duration,
+        crowded: bool,
+    ) {
         let now = Instant::now();
-        topics.retain(|_, topic| !topic.forget_if_idle(self, now, linger));
+        topics.retain(|_, topic| !topic.forget_if_idle(self, now, (linger, crowded)));
         self.metrics.topics(i64::try_from(topics.len()).unwrap_or(i64::MAX));
     }
 

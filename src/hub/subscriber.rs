@@ -125,7 +125,11 @@ impl Subscriber {
             }
             Seat::Taken(taken) => taken,
         };
-        match taken.topic.news(taken.held, taken.told, taken.bound(), self.view) {
+        // `current` has no counterpart in the plain view: after a `stale` the state itself says that
+        // it holds again.
+        let unsaid = self.view != View::Shim && taken.told == Told::Stale;
+        let held = taken.held.filter(|_| !unsaid);
+        match taken.topic.news(held, taken.told, taken.bound(), self.view) {
             News::Nothing => None,
             News::Gone(reason) => {
                 taken.topic.unsubscribe(&self.hub, taken.id, taken.cadence);

@@ -133,7 +133,10 @@ impl Topic {
         }
         drop(state);
         hub.metrics.subscription_opened();
-        Slot::new(Arc::clone(self), id, cadence, wish.have)
+        // Where fields are ignored, equal states have unequal bodies: the client's may not be the
+        // one that a delta would start from.
+        let have = wish.have.filter(|_| self.about.watch.ignore.is_empty());
+        Slot::new(Arc::clone(self), id, cadence, have)
     }
 
     /// Ends a subscription; the poller ends with the last one.
@@ -250,10 +253,20 @@ impl Topic {
         locked(&self.state).poller.is_some()
     }
 
-    /// Gives back its bytes if nobody has subscribed for `linger`; the caller then removes it.
-    pub fn forget_if_idle(&self, hub: &Inner, now: Instant, linger: Duration) -> bool {
+    /// Gives back its bytes if nobody has subscribed for `linger`; the caller then removes it. One
+    /// that can't be pushed is kept for longer, unless `crowded`: otherwise whoever knows ten
+    /// thousand URLs of that kind could keep all others out.
+    pub fn forget_if_idle(
+        &self,
+        hub: &Inner,
+        now: Instant,
+        (linger, crowded): (Duration, bool),
+    ) -> bool {
         let mut state = locked(&self.state);
-        let linger = if state.states.is_refused() { REMEMBER_REFUSED } else { linger };
+        let linger = match state.states.is_refused() && !crowded {
+            true => REMEMBER_REFUSED,
+            false => linger,
+        };
         let idle = state.subs.is_empty() && now.saturating_duration_since(state.idle) >= linger;
         if idle {
             hub.keep.change(state.held, 0, 0);

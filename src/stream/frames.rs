@@ -67,7 +67,7 @@ pub fn snapshot(snapshot: &Snapshot, seq: u64) -> Bytes {
     out.push_str("data: {");
     state(&mut out, snapshot, seq);
     let _ = write!(out, ",\"status\":200,\"headers\":{}", json(&snapshot.fields));
-    let _ = write!(out, ",\"body\":{}}}\n\n", json(&snapshot.body));
+    let _ = write!(out, ",\"body\":{}}}\n\n", json(&*snapshot.body));
     out.into()
 }
 

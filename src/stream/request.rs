@@ -177,6 +177,7 @@ fn browser_fields(own: &HeaderMap) -> HeaderMap {
 fn is_forbidden(name: &str) -> bool {
     const NAMES: &[&str] = &[
         "accept-encoding",
+        "cf-connecting-ip",
         "connection",
         "cookie",
         "cookie2",
@@ -191,9 +192,11 @@ fn is_forbidden(name: &str) -> bool {
         "te",
         "trailer",
         "transfer-encoding",
+        "true-client-ip",
         "upgrade",
         "user-agent",
         "via",
+        "x-client-ip",
     ];
     const PREFIXES: &[&str] =
         &["content-", "if-", "pollcast-", "proxy-", "sec-", "x-forwarded-", "x-real-ip"];

@@ -49,6 +49,16 @@ pub trait Origin: Send + Sync + 'static {
     fn poll(&self, ask: Ask) -> Polling;
 }
 
+/// True if a central poll can ask for this path and query byte for byte. What a URL parser rewrites
+/// (`/a/../b` above all, which may lead out of the watch) no browser sends.
+#[must_use]
+pub fn is_askable(target: &str) -> bool {
+    reqwest::Url::parse(&format!("http://origin{target}")).is_ok_and(|url| {
+        let (path, query) = target.split_once('?').map_or((target, None), |(p, q)| (p, Some(q)));
+        url.path() == path && url.query() == query && url.host_str() == Some("origin")
+    })
+}
+
 /// The origin over HTTP.
 #[derive(Clone, Debug)]
 pub struct HttpOrigin {

@@ -185,16 +185,13 @@ impl Upstream {
 /// information of the request-target." HTTP/2 has it in `:authority`; HTTP/1.0 may have none, and
 /// HTTP/1.1 must.
 fn host(uri: &Uri, version: Version, origin: &Authority) -> Option<(HeaderValue, bool)> {
-    let named = uri.authority().map(|authority| (authority, true));
-    let (authority, replace) = match named {
-        Some(named) => named,
-        None if version == Version::HTTP_10 => (origin, false),
-        None => return None,
-    };
-    let text = authority.as_str();
-    // RFC 9110 §4.2.4: userinfo is no part of what a server is asked for.
-    let text = text.rsplit_once('@').map_or(text, |(_, host)| host);
-    HeaderValue::from_str(text).ok().map(|value| (value, replace))
+    match fields::named_host(uri) {
+        Some(named) => Some((named, true)),
+        None if version == Version::HTTP_10 => {
+            HeaderValue::from_str(origin.as_str()).ok().map(|value| (value, false))
+        }
+        None => None,
+    }
 }
 
 /// The answer as the client gets it. `framed`: the client's protocol has transfer codings.

@@ -8,6 +8,6 @@ mod patience;
 mod reuse;
 mod tunnel;
 
-pub use fetch::{Answer, Ask, HttpOrigin, Origin, PollError, Polling};
+pub use fetch::{Answer, Ask, HttpOrigin, Origin, PollError, Polling, is_askable};
 pub use forward::{Answer as Passed, Upstream};
 pub use tunnel::join;

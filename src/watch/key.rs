@@ -51,18 +51,22 @@ pub struct Keyer {
     identity: Identity,
 }
 
-/// Fields that never change what the origin answers; `*` matches the rest of a name. Forwarding
-/// fields stand here one by one: an authenticating proxy's `X-Forwarded-User` tells users apart.
+/// Fields that never change what the origin answers; `*` matches the rest of a name. Never a whole
+/// family of fields in which some proxy says who the user is: `X-Forwarded-User`,
+/// `X-Forwarded-Client-Cert`, `CF-Access-Jwt-Assertion`; nor those that name the host of the links in
+/// an answer.
 const IRRELEVANT: &[&str] = &[
     "accept-encoding",
     "baggage",
     "b3",
     "cache-control",
+    "cdn-loop",
     "cf-connecting-ip",
-    "cf-ipcountry",
+    "cf-connecting-ipv6",
+    "cf-ew-via",
     "cf-ray",
     "cf-visitor",
-    "cdn-loop",
+    "cf-worker",
     "connection",
     "content-length",
     "cookie",
@@ -108,14 +112,7 @@ const IRRELEVANT: &[&str] = &[
     "x-cloud-trace-context",
     "x-correlation-id",
     "x-datadog-*",
-    "x-forwarded-by",
     "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
-    "x-forwarded-scheme",
-    "x-forwarded-server",
-    "x-forwarded-ssl",
     "x-real-ip",
     "x-request-id",
     "x-request-start",

@@ -3,6 +3,7 @@
 use crate::delta;
 use bytes::Bytes;
 use http::HeaderMap;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Names a state: equal hashes mean equal status, relevant fields and body (but for what the watch
@@ -67,7 +68,7 @@ pub struct Snapshot {
     /// Fields for the page, in order: names in lower case, values as text.
     pub fields: Vec<(String, String)>,
     /// The body as the origin sent it, without content coding.
-    pub body: Box<str>,
+    pub body: Arc<str>,
     /// Length of the body in UTF-16 code units.
     pub utf16_len: usize,
     /// FNV-1a over the UTF-16 code units of the body.
@@ -96,9 +97,18 @@ impl Snapshot {
         self.body.len() + fields + 256
     }
 
-    /// The body as bytes, copied.
+    /// The body as bytes, shared: a thousand slow readers of one snapshot hold it once.
     #[must_use]
     pub fn bytes(&self) -> Bytes {
-        Bytes::copy_from_slice(self.body.as_bytes())
+        Bytes::from_owner(Shared(Arc::clone(&self.body)))
+    }
+}
+
+/// A body that [`Bytes`] may own.
+struct Shared(Arc<str>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }

@@ -4,7 +4,7 @@
 //! the last field into the hole, and the other side would see another order than was sent.
 
 use http::header::{CONNECTION, COOKIE, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use std::net::IpAddr;
 
 /// Prefix of Pollcast's own fields.
@@ -164,6 +164,15 @@ pub fn join_cookies(fields: HeaderMap) -> HeaderMap {
 #[must_use]
 pub fn strip_framing(fields: HeaderMap) -> HeaderMap {
     without(fields, |name| *name == TRANSFER_ENCODING)
+}
+
+/// The host that a request names in its target: absolute form, or HTTP/2's `:authority`.
+#[must_use]
+pub fn named_host(uri: &Uri) -> Option<HeaderValue> {
+    let text = uri.authority()?.as_str();
+    // RFC 9110 §4.2.4: userinfo is no part of what a server is asked for.
+    let text = text.rsplit_once('@').map_or(text, |(_, host)| host);
+    HeaderValue::from_str(text).ok()
 }
 
 /// Writes `Host`: in the place of what came if the second value says so, else only where none came.

@@ -9,6 +9,8 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -24,9 +26,71 @@ pub enum Held {
     Passing(Body),
 }
 
-/// Holds a body of at most `limit` bytes. Dropping the future drops the body, as a client's leaving
-/// does.
-pub async fn hold(mut body: Body, limit: usize) -> Held {
+/// Bytes of all answers that are held or copied, until their clients have taken them. A cap: else
+/// whoever asks for much and reads nothing would fill the memory, at one body a request.
+#[derive(Debug, Default)]
+pub struct Purse(AtomicUsize);
+
+/// One answer's share. Given back when it drops.
+#[derive(Debug)]
+struct Claim {
+    purse: Arc<Purse>,
+    bytes: usize,
+    /// Of all shares together.
+    cap: usize,
+}
+
+impl Claim {
+    fn new(purse: &Arc<Purse>, cap: usize) -> Self {
+        Self { purse: Arc::clone(purse), bytes: 0, cap }
+    }
+
+    /// False, and nothing changes, where that would exceed the cap.
+    fn grow(&mut self, by: usize) -> bool {
+        let next = |used: usize| used.checked_add(by).filter(|next| *next <= self.cap);
+        let grown = self.purse.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok();
+        self.bytes += if grown { by } else { 0 };
+        grown
+    }
+
+    /// The bytes, which keep the share for as long as anybody has them.
+    fn keep(self, bytes: BytesMut) -> Bytes {
+        Bytes::from_owner(Claimed { bytes: bytes.freeze(), _claim: self })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.purse.0.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+struct Claimed {
+    bytes: Bytes,
+    _claim: Claim,
+}
+
+impl AsRef<[u8]> for Claimed {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// How much may be held.
+#[derive(Clone, Copy, Debug)]
+pub struct Caps<'a> {
+    /// Bytes of this body.
+    pub body: usize,
+    /// Bytes of all together.
+    pub all: usize,
+    /// Counts them.
+    pub purse: &'a Arc<Purse>,
+}
+
+/// Holds a body within the caps. Dropping the future drops the body, as a client's leaving does.
+pub async fn hold(mut body: Body, caps: Caps<'_>) -> Held {
+    let limit = caps.body;
+    let mut claim = Claim::new(caps.purse, caps.all);
     if body.size_hint().lower() > limit as u64 {
         return Held::Passing(body);
     }
@@ -34,28 +98,30 @@ pub async fn hold(mut body: Body, limit: usize) -> Held {
     let mut whole = BytesMut::new();
     loop {
         let frame = match tokio::time::timeout_at(until, body.frame()).await {
-            Ok(None) => return Held::Whole(whole.freeze()),
+            Ok(None) => return Held::Whole(claim.keep(whole)),
             Ok(Some(Ok(frame))) => frame,
-            Ok(Some(Err(error))) => return passing(whole, Some(Err(error)), None),
-            Err(_) => return passing(whole, None, Some(body)),
+            Ok(Some(Err(error))) => return passing(claim.keep(whole), Some(Err(error)), None),
+            Err(_) => return passing(claim.keep(whole), None, Some(body)),
         };
         match frame.into_data() {
-            Ok(data) if whole.len() + data.len() <= limit => whole.extend_from_slice(&data),
-            Ok(data) => return passing(whole, Some(Ok(Frame::data(data))), Some(body)),
+            Ok(data) if whole.len() + data.len() <= limit && claim.grow(data.len()) => {
+                whole.extend_from_slice(&data);
+            }
+            Ok(data) => {
+                return passing(claim.keep(whole), Some(Ok(Frame::data(data))), Some(body));
+            }
             // Trailers end a body and belong to one message: a copy has none.
-            Err(trailers) => return passing(whole, Some(Ok(trailers)), Some(body)),
+            Err(trailers) => {
+                return passing(claim.keep(whole), Some(Ok(trailers)), Some(body));
+            }
         }
     }
 }
 
-fn passing(
-    held: BytesMut,
-    next: Option<Result<Frame<Bytes>, BoxError>>,
-    rest: Option<Body>,
-) -> Held {
+fn passing(held: Bytes, next: Option<Result<Frame<Bytes>, BoxError>>, rest: Option<Body>) -> Held {
     let mut front = VecDeque::new();
     if !held.is_empty() {
-        front.push_back(Ok(Frame::data(held.freeze())));
+        front.push_back(Ok(Frame::data(held)));
     }
     front.extend(next);
     let rest = rest.unwrap_or_default();
@@ -113,24 +179,28 @@ pub struct Tee<F> {
     body: Body,
     copy: BytesMut,
     limit: usize,
+    /// Of the copy; taken with it.
+    claim: Option<Claim>,
     /// Taken when the copy is complete, or can't be.
     done: Option<F>,
 }
 
 impl<F: FnOnce(Bytes)> Tee<F> {
-    /// `done` is called once, with the whole body, if that ends well within `limit` bytes.
-    pub fn new(body: Body, limit: usize, done: F) -> Self {
-        Self { body, copy: BytesMut::new(), limit, done: Some(done) }
+    /// `done` is called once, with the whole body, if that ends well within the caps.
+    pub fn new(body: Body, caps: Caps<'_>, done: F) -> Self {
+        let claim = Some(Claim::new(caps.purse, caps.all));
+        Self { body, copy: BytesMut::new(), limit: caps.body, claim, done: Some(done) }
     }
 
     fn finish(&mut self) {
-        if let Some(done) = self.done.take() {
-            done(std::mem::take(&mut self.copy).freeze());
+        if let (Some(done), Some(claim)) = (self.done.take(), self.claim.take()) {
+            done(claim.keep(std::mem::take(&mut self.copy)));
         }
     }
 
     fn give_up(&mut self) {
         self.done = None;
+        self.claim = None;
         self.copy = BytesMut::new();
     }
 }
@@ -149,11 +219,12 @@ impl<F: FnOnce(Bytes) + Unpin> HttpBody for Tee<F> {
             Some(Err(_)) => self.give_up(),
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref().filter(|_| self.done.is_some()) {
-                    if self.copy.len() + data.len() > self.limit {
-                        self.give_up();
+                    let fits = self.copy.len() + data.len() <= self.limit;
+                    let claim = self.claim.as_mut().filter(|_| fits);
+                    if claim.is_some_and(|claim| claim.grow(data.len())) {
+                        self.copy.extend_from_slice(data);
                     } else {
-                        let data = data.clone();
-                        self.copy.extend_from_slice(&data);
+                        self.give_up();
                     }
                 }
                 // With a known length nobody may ask again after the last byte.
@@ -175,68 +246,4 @@ impl<F: FnOnce(Bytes) + Unpin> HttpBody for Tee<F> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use futures_util::stream;
-    use http_body_util::StreamBody;
-
-    fn chunks(chunks: Vec<Result<&'static str, &'static str>>) -> Body {
-        let frames = chunks.into_iter().map(|chunk| match chunk {
-            Ok(text) => Ok(Frame::data(Bytes::from(text))),
-            Err(text) => Err(BoxError::from(text)),
-        });
-        Body::boxed(StreamBody::new(stream::iter(frames)))
-    }
-
-    async fn rest(body: Body) -> (String, bool) {
-        let (mut text, mut body) = (String::new(), body);
-        while let Some(frame) = body.frame().await {
-            match frame {
-                Ok(frame) => text.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap()),
-                Err(_) => return (text, false),
-            }
-        }
-        (text, true)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn holds_what_is_whole_and_passes_the_rest_from_its_first_byte() {
-        let Held::Whole(whole) = hold(chunks(vec![Ok("ab"), Ok("cd")]), 4).await else { panic!() };
-        assert_eq!(whole, "abcd");
-        let Held::Passing(body) = hold(chunks(vec![Ok("ab"), Ok("cd")]), 3).await else { panic!() };
-        assert_eq!(rest(body).await, ("abcd".to_owned(), true));
-        let broken = hold(chunks(vec![Ok("ab"), Err("reset")]), 9).await;
-        let Held::Passing(body) = broken else { panic!() };
-        assert_eq!(rest(body).await, ("ab".to_owned(), false));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_body_that_pauses_is_not_held() {
-        use futures_util::StreamExt as _;
-        let first = stream::iter([Ok::<_, BoxError>(Frame::data(Bytes::from("a")))]);
-        let last = stream::once(async {
-            tokio::time::sleep(Duration::from_secs(20)).await;
-            Ok(Frame::data(Bytes::from("b")))
-        });
-        let body = Body::boxed(StreamBody::new(first.chain(Box::pin(last))));
-        let start = Instant::now();
-        let Held::Passing(body) = hold(body, 100).await else { panic!() };
-        assert_eq!(start.elapsed(), PATIENCE);
-        assert_eq!(rest(body).await, ("ab".to_owned(), true));
-    }
-
-    #[tokio::test]
-    async fn a_copy_is_handed_over_only_if_it_is_whole() {
-        for (body, limit, want) in [
-            (chunks(vec![Ok("ab"), Ok("cd")]), 4, Some("abcd")),
-            (chunks(vec![Ok("ab"), Ok("cd")]), 3, None),
-            (chunks(vec![Ok("ab"), Err("reset")]), 9, None),
-            (Body::from("abc"), 3, Some("abc")),
-        ] {
-            let (send, mut receive) = tokio::sync::mpsc::channel(1);
-            let tee = Tee::new(body, limit, move |copy| send.try_send(copy).unwrap());
-            rest(Body::boxed(tee)).await;
-            assert_eq!(receive.recv().await, want.map(Bytes::from));
-        }
-    }
-}
+mod tests;

@@ -1,10 +1,11 @@
 //! One request, top to bottom.
 
-mod hold;
+pub mod hold;
 pub mod live;
 mod own;
 mod watched;
 
+use self::hold::Purse;
 use self::live::Live;
 use self::watched::Watched;
 use super::{Handler, Reply};
@@ -37,6 +38,8 @@ pub struct Shared {
     pub hub: Hub,
     /// The way to the origin.
     pub upstream: Upstream,
+    /// Bounds the answers that wait for their clients.
+    pub purse: Arc<Purse>,
     /// Counters.
     pub metrics: Metrics,
     /// Tasks that outlive their request.
@@ -65,18 +68,34 @@ impl Handler for Dispatch {
     }
 }
 
-async fn answer(shared: &Shared, req: Request<Incoming>, peer: SocketAddr) -> Result<Reply, Error> {
+async fn answer(
+    shared: &Shared,
+    mut req: Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<Reply, Error> {
     let live = shared.live.load_full();
+    name_host(&mut req);
     let decision = route::decide(&live.config, req.method(), req.uri(), req.headers());
     shared.metrics.request(label(decision));
     match decision {
-        Decision::Own(endpoint) => Ok(own::answer(shared, &live, endpoint, req).await),
+        Decision::Own(endpoint) => Ok(own::answer(shared, &live, (endpoint, peer), req).await),
         Decision::Watched { watch, mode, mark } if mode >= Mode::Collapse => {
             let watched = Watched::new(shared, &live, watch, &req);
             watched.answer(req.map(Body::Incoming), mark, peer).await.map(Reply::Response)
         }
         Decision::Write => write(shared, &live, req, peer).await,
         Decision::Watched { .. } | Decision::Pass => pass(shared, &live, req, peer).await,
+    }
+}
+
+/// Writes the host of the target where the origin will read it: otherwise a topic would be keyed by
+/// another host than the origin is asked for, and one host's answer would be pushed to the other's
+/// pages. Two `Host` lines stay, to be refused.
+fn name_host(req: &mut Request<Incoming>) {
+    let lines = req.headers().get_all(http::header::HOST).iter().count();
+    if let Some(host) = fields::named_host(req.uri()).filter(|_| lines < 2) {
+        let headers = std::mem::take(req.headers_mut());
+        *req.headers_mut() = fields::set_host(headers, Some(&(host, true)));
     }
 }
 

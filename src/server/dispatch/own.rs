@@ -3,17 +3,19 @@
 use super::live::Live;
 use super::{Reply, Shared};
 use crate::config::Mode;
-use crate::http::{Body, Frame, Frames};
+use crate::http::{Body, Frame, Frames, fields};
 use crate::hub::{About, View, Wish};
 use crate::route::{self, Own};
 use crate::stream::{
     Bye, EventStream, Fault, Pace, StreamRequest, Wanted, frames, is_target, plain_fields,
 };
+use crate::upstream;
 use crate::watch::{Facts, PollRequest, StateHash, Target, unix_ms};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -24,14 +26,23 @@ const FULL: &str = "__pollcast=full";
 /// No heart beats faster: each costs a wake-up.
 const FASTEST_BEAT: Duration = Duration::from_millis(500);
 
-/// Answers a request under the prefix.
-pub async fn answer(shared: &Shared, live: &Arc<Live>, own: Own, req: Request<Incoming>) -> Reply {
+/// Answers a request under the prefix, from this peer.
+pub async fn answer(
+    shared: &Shared,
+    live: &Arc<Live>,
+    (own, peer): (Own, SocketAddr),
+    mut req: Request<Incoming>,
+) -> Reply {
+    // What concerns the client's connection isn't the central poll's.
+    let headers = std::mem::take(req.headers_mut());
+    *req.headers_mut() = fields::strip_hop_by_hop(headers);
+    let peer = peer.ip();
     let get = req.method() == Method::GET || req.method() == Method::HEAD;
     let result = match own {
         Own::Script if get => Ok(Reply::Response(live.script.respond(req.headers()))),
         Own::Mode if get => Ok(Reply::Response(live.script.respond_mode())),
-        Own::Stream if req.method() == Method::POST => stream(shared, live, req).await,
-        Own::Plain(at) if req.method() == Method::GET => plain(shared, live, at, &req),
+        Own::Stream if req.method() == Method::POST => stream(shared, live, req, peer).await,
+        Own::Plain(at) if req.method() == Method::GET => plain(shared, live, (at, peer), &req),
         Own::Stream => Err(not_allowed("POST")),
         Own::Script | Own::Mode | Own::Plain(_) => Err(not_allowed("GET")),
         Own::Unknown => Err(error(StatusCode::NOT_FOUND, "no such endpoint of Pollcast")),
@@ -43,6 +54,7 @@ async fn stream(
     shared: &Shared,
     live: &Arc<Live>,
     req: Request<Incoming>,
+    peer: IpAddr,
 ) -> Result<Reply, Box<Response<Body>>> {
     same_origin(req.headers())?;
     let config = &live.config;
@@ -70,14 +82,14 @@ async fn stream(
         }
         error(StatusCode::BAD_REQUEST, &fault.to_string())
     })?;
-    let wishes = request.topics.into_iter().map(|wanted| wish(live, &wanted)).collect();
+    let wishes = request.topics.into_iter().map(|wanted| wish(live, &wanted, peer)).collect();
     open(shared, live, wishes, View::Shim)
 }
 
 fn plain(
     shared: &Shared,
     live: &Arc<Live>,
-    at: usize,
+    (at, peer): (usize, IpAddr),
     req: &Request<Incoming>,
 ) -> Result<Reply, Box<Response<Body>>> {
     same_origin(req.headers())?;
@@ -102,7 +114,7 @@ fn plain(
         have: last.and_then(StateHash::parse),
         every: None,
     };
-    open(shared, live, vec![wish(live, &wanted)], view)
+    open(shared, live, vec![wish(live, &wanted, peer)], view)
 }
 
 /// The origin's target, and how the caller wants changes.
@@ -121,24 +133,30 @@ fn view(target: &str) -> (String, View) {
     (target, View::Full)
 }
 
-fn wish(live: &Live, wanted: &Wanted) -> Result<Wish, &'static str> {
+fn wish(live: &Live, wanted: &Wanted, peer: IpAddr) -> Result<Wish, &'static str> {
     let config = &live.config;
     let now_ms = unix_ms();
     let target = Target::new(&wanted.target, &config.identity.cache_busters, now_ms);
     let index = route::pushed(config, target.path()).ok_or("unwatched")?;
     let watch = live.watches.get(index).ok_or("unwatched")?;
+    if !upstream::is_askable(&wanted.target) {
+        return Err("unwatchable");
+    }
     let identity = live.keyer.identify(&wanted.headers);
     let facts = Facts { watch: &watch.name, target: &target, headers: &wanted.headers };
     let key = live.keyer.key(facts, identity);
     let about = About { watch: Arc::clone(watch), path: target.path().to_owned() };
     let every = wanted.every.unwrap_or(config.poll.default_interval);
-    let request = PollRequest::new(target, &wanted.headers, now_ms);
+    // Otherwise the origin would take a central poll for a request of this machine's own, and may
+    // show it what it shows no client.
+    let headers = fields::forwarded(wanted.headers.clone(), peer, "http");
+    let request = PollRequest::new(target, &headers, now_ms);
     Ok(Wish { key, about, request, have: wanted.have, every })
 }
 
 fn open(
     shared: &Shared,
-    live: &Live,
+    live: &Arc<Live>,
     wishes: Vec<Result<Wish, &'static str>>,
     view: View,
 ) -> Result<Reply, Box<Response<Body>>> {
@@ -147,6 +165,9 @@ fn open(
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
         response
     })?;
+    if let Some(reply) = overtaken(shared, live) {
+        return Ok(reply);
+    }
     let times = &live.config.stream;
     let fastest = subscriber.fastest().unwrap_or(times.beat);
     let beat = match view {
@@ -164,9 +185,29 @@ fn open(
     Ok(Reply::Stream { head: stream_head(), frames })
 }
 
+/// The end of a stream whose request took so long that other rules are in force, or that the
+/// process leaves: it has missed what all streams were told. Looked at once the stream is
+/// registered, so that between the two nothing can pass it by.
+fn overtaken(shared: &Shared, live: &Arc<Live>) -> Option<Reply> {
+    let now = shared.live.load_full();
+    if shared.drain.is_leaving() {
+        Some(bye(shared, "drain", Duration::from_millis(500)))
+    } else if now.config.mode < Mode::Push {
+        Some(off(shared, now.config.stream.off_retry))
+    } else if !Arc::ptr_eq(&now, live) {
+        Some(bye(shared, "lifetime", Duration::from_millis(500)))
+    } else {
+        None
+    }
+}
+
 /// A stream that says only that nothing is pushed, and when to ask again.
 fn off(shared: &Shared, retry: Duration) -> Reply {
-    let bye = Bye { reason: "off", retry: shared.hub.jitter(retry) };
+    bye(shared, "off", retry)
+}
+
+fn bye(shared: &Shared, reason: &'static str, retry: Duration) -> Reply {
+    let bye = Bye { reason, retry: shared.hub.jitter(retry) };
     shared.metrics.bye(bye.reason);
     let frame = Frame { head: Bytes::new(), shared: frames::bye(bye.reason, bye.retry) };
     Reply::Stream { head: stream_head(), frames: Box::new(Once(Some(frame))) }

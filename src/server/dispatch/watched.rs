@@ -1,7 +1,7 @@
 //! A watched GET: a fresh snapshot, or the origin; what passes is an observation.
 
 use super::Shared;
-use super::hold::{Held, Tee, hold};
+use super::hold::{Caps, Held, Tee, hold};
 use super::live::Live;
 use crate::error::Error;
 use crate::http::{Body, fields};
@@ -84,6 +84,11 @@ impl<'a> Watched<'a> {
         }
     }
 
+    fn caps(&self) -> Caps<'_> {
+        let limits = &self.live.config.limits;
+        Caps { body: limits.body, all: limits.snapshots, purse: &self.shared.purse }
+    }
+
     /// Not known to be polled: it streams as without us. If somebody subscribes to the same, a copy
     /// is an observation.
     async fn stream(self, req: Request<Body>, peer: SocketAddr) -> Result<Response<Body>, Error> {
@@ -102,7 +107,7 @@ impl<'a> Watched<'a> {
             return Ok(response);
         }
         let (parts, body) = response.into_parts();
-        let (headers, limit) = (parts.headers.clone(), self.live.config.limits.body);
+        let headers = parts.headers.clone();
         let (hub, drain) = (self.shared.hub.clone(), self.shared.drain.clone());
         let done = move |body: Bytes| {
             drain.spawn(async move {
@@ -110,7 +115,7 @@ impl<'a> Watched<'a> {
                 let _ = hub.observe(reading.key, reading.about, reading.begun, answer);
             });
         };
-        Ok(Response::from_parts(parts, Body::boxed(Tee::new(body, limit, done))))
+        Ok(Response::from_parts(parts, Body::boxed(Tee::new(body, self.caps(), done))))
     }
 
     /// Known to be polled: the answer is held until it is complete, and says its state.
@@ -132,7 +137,7 @@ impl<'a> Watched<'a> {
         if !is_text(&parts.headers) {
             return Ok(Response::from_parts(parts, body));
         }
-        let body = match hold(body, self.live.config.limits.body).await {
+        let body = match hold(body, self.caps()).await {
             Held::Whole(body) => body,
             Held::Passing(body) => return Ok(Response::from_parts(parts, body)),
         };
