@@ -125,10 +125,9 @@ impl Subscriber {
             }
             Seat::Taken(taken) => taken,
         };
-        match taken.topic.news(taken.held, taken.told, taken.bound(), self.view) {
+        match taken.topic.news(taken.id, (taken.held, taken.told), taken.bound(), self.view) {
             News::Nothing => None,
             News::Gone(reason) => {
-                taken.topic.unsubscribe(&self.hub, taken.id, taken.cadence);
                 slot.0 = Seat::Left;
                 Some(self.frame("gone", index, frames::reason(reason, None)))
             }

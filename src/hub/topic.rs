@@ -203,13 +203,19 @@ impl Topic {
             poller.observed(begun);
         }
         let room = state.states.current().is_some();
-        hash.filter(|_| room && !state.states.is_refused()).map(|hash| state.states.position(hash))
+        hash.filter(|_| room).map(|hash| state.states.position(hash))
     }
 
-    /// What to tell a subscriber that holds `held` and was told `told`.
-    pub fn news(&self, held: Option<StateHash>, told: Told, bound: Duration, view: View) -> News {
+    /// What to tell subscription `id`, which holds `held` and was told `told`.
+    pub fn news(
+        &self,
+        id: u64,
+        (held, told): (Option<StateHash>, Told),
+        bound: Duration,
+        view: View,
+    ) -> News {
         let mut state = locked(&self.state);
-        if state.states.is_refused() {
+        if !state.subs.contains_key(&id) {
             return News::Gone("unwatchable");
         }
         let overdue = match state.states.verified() {
@@ -271,14 +277,18 @@ impl Topic {
             tracing::warn!(watch = %self.about.watch.name, "limits.snapshots is reached");
             state.states.no_room();
         }
+        if seen == Seen::Over {
+            self.end(hub, state);
+            return seen;
+        }
         if state.subs.is_empty() {
             state.idle = Instant::now();
         }
         let tell = match seen {
             Seen::Changed => true,
             Seen::Same => state.awaited,
-            Seen::Stale => !was_stale || state.states.is_refused(),
-            Seen::Older | Seen::Unclear => false,
+            Seen::Stale => !was_stale,
+            Seen::Older | Seen::Unclear | Seen::Over => false,
         };
         if tell {
             state.awaited = false;
@@ -287,6 +297,21 @@ impl Topic {
             }
         }
         seen
+    }
+
+    /// It can't be pushed: its subscriptions end, and nothing asks the origin any more.
+    fn end(&self, hub: &Inner, state: &mut State) {
+        hub.keep.change(state.held, 0, 0);
+        state.held = 0;
+        state.cadences.clear();
+        if state.poller.take().is_some() {
+            state.idle = Instant::now();
+            tracing::info!(watch = %self.about.watch.name, "not pushed: see `unwatchable`");
+        }
+        for sub in std::mem::take(&mut state.subs).into_values() {
+            hub.metrics.subscription_closed();
+            sub.mailbox.mark(sub.slot);
+        }
     }
 }
 
@@ -339,13 +364,6 @@ impl Sink for TopicSink {
             ("state", _) => "same",
             (kind, _) => kind,
         });
-        if state.states.is_refused() {
-            // It must not be asked again in this user's name.
-            let poller = state.poller.take();
-            drop(state);
-            tracing::info!(watch = %topic.about.watch.name, "not pushed: see `unwatchable`");
-            drop(poller);
-        }
         seen
     }
 }
