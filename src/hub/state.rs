@@ -55,6 +55,16 @@ struct Frames {
 }
 
 impl States {
+    /// No state yet; the first will have a number above `seq`.
+    pub fn after(seq: u64) -> Self {
+        Self { seq, ..Self::default() }
+    }
+
+    /// Number of the newest state.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
     /// The newest state that is known to hold, and when the request that confirmed it began.
     pub fn verified(&self) -> Option<(&Arc<Snapshot>, u64, Instant)> {
         let (snapshot, seq) = self.current.as_ref().filter(|_| self.stale.is_none())?;

@@ -10,6 +10,7 @@ use crate::watch::{
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -57,6 +58,8 @@ struct State {
     /// A subscriber waits for the state to be verified: tell all when it is, even if it is the
     /// same.
     awaited: bool,
+    /// The map has let go of it: whoever still holds it must not count bytes for it again.
+    forgotten: bool,
 }
 
 /// One subscription.
@@ -80,10 +83,10 @@ pub enum News {
 }
 
 impl Topic {
-    /// Without a state and without subscribers.
-    pub fn new(key: TopicKey, about: About) -> Self {
+    /// Without a state and without subscribers; its states are numbered above `seq`.
+    pub fn new(key: TopicKey, about: About, seq: u64) -> Self {
         let state = State {
-            states: States::default(),
+            states: States::after(seq),
             held: 0,
             subs: BTreeMap::new(),
             newest: 0,
@@ -92,6 +95,7 @@ impl Topic {
             idle: Instant::now(),
             hinted: None,
             awaited: false,
+            forgotten: false,
         };
         Self { key, about, state: Mutex::new(state) }
     }
@@ -202,7 +206,7 @@ impl Topic {
         if let Some(poller) = &state.poller {
             poller.observed(begun);
         }
-        let room = state.states.current().is_some();
+        let room = state.states.current().is_some() && !state.forgotten;
         hash.filter(|_| room).map(|hash| state.states.position(hash))
     }
 
@@ -264,11 +268,16 @@ impl Topic {
         if idle {
             hub.keep.change(state.held, 0, 0);
             state.held = 0;
+            state.forgotten = true;
+            hub.newest.fetch_max(state.states.seq(), Ordering::Relaxed);
         }
         idle
     }
 
     fn absorb(&self, hub: &Inner, state: &mut State, begun: Instant, outcome: Outcome) -> Seen {
+        if state.forgotten {
+            return Seen::Older;
+        }
         let limits = hub.settings.load().limits;
         let was_stale = state.states.stale().is_some();
         let seen = state.states.observe(begun, outcome, limits.history);
