@@ -68,6 +68,10 @@ struct Sub {
     mailbox: Arc<Mailbox>,
     /// Its place in the stream.
     slot: usize,
+    /// The last hint before it: a state from before that may lack a write that this client has
+    /// seen already. The last before it, not the last: who comes to a topic that is written to all
+    /// the time would wait for ever.
+    after: Option<Instant>,
 }
 
 /// What there is to tell a subscriber.
@@ -112,8 +116,8 @@ impl Topic {
             return Slot::refused("unwatchable");
         }
         state.newest += 1;
-        let id = state.newest;
-        state.subs.insert(id, Sub { mailbox: Arc::clone(mailbox), slot });
+        let (id, after) = (state.newest, state.hinted);
+        state.subs.insert(id, Sub { mailbox: Arc::clone(mailbox), slot, after });
         let cadence = self.cadence(hub, wish.every);
         *state.cadences.entry(cadence).or_insert(0) += 1;
         let fastest = state.cadences.keys().next().copied().unwrap_or(cadence);
@@ -219,12 +223,15 @@ impl Topic {
         view: View,
     ) -> News {
         let mut state = locked(&self.state);
-        if !state.subs.contains_key(&id) {
-            return News::Gone("unwatchable");
-        }
+        let after = match state.subs.get(&id) {
+            Some(sub) => sub.after,
+            None => return News::Gone("unwatchable"),
+        };
         let overdue = match state.states.verified() {
             None => true,
-            Some((_, _, verified)) => verified.elapsed() > bound,
+            Some((_, _, verified)) => {
+                verified.elapsed() > bound || after.is_some_and(|after| verified <= after)
+            }
         };
         if overdue {
             // From here on any verification is news to this subscriber.
