@@ -25,7 +25,7 @@ use arc_swap::ArcSwap;
 use keep::Keep;
 use mailbox::Mailbox;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -83,6 +83,9 @@ struct Inner {
     open: AtomicUsize,
     /// Bytes and counts against the caps.
     keep: Keep,
+    /// Highest number of a state of any topic that was forgotten. A topic that is made again goes
+    /// on above it: otherwise clients would take its states for older than those they know.
+    newest: AtomicU64,
     /// When an identity last wrote: snapshots from before don't answer it. Entries older than
     /// `collapse_max_age` mean nothing.
     wrote: Mutex<HashMap<IdentityId, Instant>>,
@@ -118,6 +121,7 @@ impl Hub {
             streams: Mutex::default(),
             open: AtomicUsize::new(0),
             keep: Keep::default(),
+            newest: AtomicU64::new(0),
             wrote: Mutex::default(),
             settings: ArcSwap::from_pointee(settings(config)),
             poller: ArcSwap::from_pointee(poller),
@@ -295,7 +299,7 @@ impl Inner {
                 return None;
             }
         }
-        let topic = Arc::new(Topic::new(key, about));
+        let topic = Arc::new(Topic::new(key, about, self.newest.load(Ordering::Relaxed)));
         topics.insert(key, Arc::clone(&topic));
         self.metrics.topics(i64::try_from(topics.len()).unwrap_or(i64::MAX));
         Some(topic)

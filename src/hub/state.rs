@@ -55,6 +55,16 @@ struct Frames {
 }
 
 impl States {
+    /// No state yet; the first will have a number above `seq`.
+    pub fn after(seq: u64) -> Self {
+        Self { seq, ..Self::default() }
+    }
+
+    /// Number of the newest state.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
     /// The newest state that is known to hold, and when the request that confirmed it began.
     pub fn verified(&self) -> Option<(&Arc<Snapshot>, u64, Instant)> {
         let (snapshot, seq) = self.current.as_ref().filter(|_| self.stale.is_none())?;
@@ -83,7 +93,12 @@ impl States {
 
     /// Takes in what a request that began at `begun` found.
     pub fn observe(&mut self, begun: Instant, outcome: Outcome, history: usize) -> Seen {
-        if self.last.is_some_and(|last| begun < last) {
+        if self.refused {
+            return Seen::Over;
+        }
+        // However old it is, it shows what polling does to this user.
+        let rotates = matches!(outcome, Outcome::Refused(Refusal::Identity));
+        if !rotates && self.last.is_some_and(|last| begun < last) {
             return Seen::Older;
         }
         let seen = match outcome {
@@ -96,8 +111,12 @@ impl States {
                 }
                 self.confirm(begun)
             }
+            Outcome::Refused(refusal) if refusal.is_final() => {
+                // For good: one answer without a new cookie says nothing about the next.
+                *self = Self { seq: self.seq, refused: true, ..Self::default() };
+                Seen::Over
+            }
             Outcome::Refused(refusal) => {
-                self.refused = refusal.is_final();
                 let status = match refusal {
                     Refusal::Status(status) => Some(status.as_u16()),
                     _ => None,
@@ -155,7 +174,6 @@ impl States {
     fn confirm(&mut self, begun: Instant) -> Seen {
         self.verified = Some(begun);
         self.stale = None;
-        self.refused = false;
         Seen::Same
     }
 

@@ -129,10 +129,9 @@ impl Subscriber {
         // it holds again.
         let unsaid = self.view != View::Shim && taken.told == Told::Stale;
         let held = taken.held.filter(|_| !unsaid);
-        match taken.topic.news(held, taken.told, taken.bound(), self.view) {
+        match taken.topic.news(taken.id, (held, taken.told), taken.bound(), self.view) {
             News::Nothing => None,
             News::Gone(reason) => {
-                taken.topic.unsubscribe(&self.hub, taken.id, taken.cadence);
                 slot.0 = Seat::Left;
                 Some(self.frame("gone", index, frames::reason(reason, None)))
             }

@@ -10,6 +10,7 @@ use crate::watch::{
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -57,6 +58,8 @@ struct State {
     /// A subscriber waits for the state to be verified: tell all when it is, even if it is the
     /// same.
     awaited: bool,
+    /// The map has let go of it: whoever still holds it must not count bytes for it again.
+    forgotten: bool,
 }
 
 /// One subscription.
@@ -65,6 +68,10 @@ struct Sub {
     mailbox: Arc<Mailbox>,
     /// Its place in the stream.
     slot: usize,
+    /// The last hint before it: a state from before that may lack a write that this client has
+    /// seen already. The last before it, not the last: who comes to a topic that is written to all
+    /// the time would wait for ever.
+    after: Option<Instant>,
 }
 
 /// What there is to tell a subscriber.
@@ -80,10 +87,10 @@ pub enum News {
 }
 
 impl Topic {
-    /// Without a state and without subscribers.
-    pub fn new(key: TopicKey, about: About) -> Self {
+    /// Without a state and without subscribers; its states are numbered above `seq`.
+    pub fn new(key: TopicKey, about: About, seq: u64) -> Self {
         let state = State {
-            states: States::default(),
+            states: States::after(seq),
             held: 0,
             subs: BTreeMap::new(),
             newest: 0,
@@ -92,6 +99,7 @@ impl Topic {
             idle: Instant::now(),
             hinted: None,
             awaited: false,
+            forgotten: false,
         };
         Self { key, about, state: Mutex::new(state) }
     }
@@ -108,8 +116,8 @@ impl Topic {
             return Slot::refused("unwatchable");
         }
         state.newest += 1;
-        let id = state.newest;
-        state.subs.insert(id, Sub { mailbox: Arc::clone(mailbox), slot });
+        let (id, after) = (state.newest, state.hinted);
+        state.subs.insert(id, Sub { mailbox: Arc::clone(mailbox), slot, after });
         let cadence = self.cadence(hub, wish.every);
         *state.cadences.entry(cadence).or_insert(0) += 1;
         let fastest = state.cadences.keys().next().copied().unwrap_or(cadence);
@@ -205,19 +213,28 @@ impl Topic {
         if let Some(poller) = &state.poller {
             poller.observed(begun);
         }
-        let room = state.states.current().is_some();
-        hash.filter(|_| room && !state.states.is_refused()).map(|hash| state.states.position(hash))
+        let room = state.states.current().is_some() && !state.forgotten;
+        hash.filter(|_| room).map(|hash| state.states.position(hash))
     }
 
-    /// What to tell a subscriber that holds `held` and was told `told`.
-    pub fn news(&self, held: Option<StateHash>, told: Told, bound: Duration, view: View) -> News {
+    /// What to tell subscription `id`, which holds `held` and was told `told`.
+    pub fn news(
+        &self,
+        id: u64,
+        (held, told): (Option<StateHash>, Told),
+        bound: Duration,
+        view: View,
+    ) -> News {
         let mut state = locked(&self.state);
-        if state.states.is_refused() {
-            return News::Gone("unwatchable");
-        }
+        let after = match state.subs.get(&id) {
+            Some(sub) => sub.after,
+            None => return News::Gone("unwatchable"),
+        };
         let overdue = match state.states.verified() {
             None => true,
-            Some((_, _, verified)) => verified.elapsed() > bound,
+            Some((_, _, verified)) => {
+                verified.elapsed() > bound || after.is_some_and(|after| verified <= after)
+            }
         };
         if overdue {
             // From here on any verification is news to this subscriber.
@@ -271,11 +288,16 @@ impl Topic {
         if idle {
             hub.keep.change(state.held, 0, 0);
             state.held = 0;
+            state.forgotten = true;
+            hub.newest.fetch_max(state.states.seq(), Ordering::Relaxed);
         }
         idle
     }
 
     fn absorb(&self, hub: &Inner, state: &mut State, begun: Instant, outcome: Outcome) -> Seen {
+        if state.forgotten {
+            return Seen::Older;
+        }
         let limits = hub.settings.load().limits;
         let was_stale = state.states.stale().is_some();
         let seen = state.states.observe(begun, outcome, limits.history);
@@ -284,14 +306,18 @@ impl Topic {
             tracing::warn!(watch = %self.about.watch.name, "limits.snapshots is reached");
             state.states.no_room();
         }
+        if seen == Seen::Over {
+            self.end(hub, state);
+            return seen;
+        }
         if state.subs.is_empty() {
             state.idle = Instant::now();
         }
         let tell = match seen {
             Seen::Changed => true,
             Seen::Same => state.awaited,
-            Seen::Stale => !was_stale || state.states.is_refused(),
-            Seen::Older | Seen::Unclear => false,
+            Seen::Stale => !was_stale,
+            Seen::Older | Seen::Unclear | Seen::Over => false,
         };
         if tell {
             state.awaited = false;
@@ -300,6 +326,21 @@ impl Topic {
             }
         }
         seen
+    }
+
+    /// It can't be pushed: its subscriptions end, and nothing asks the origin any more.
+    fn end(&self, hub: &Inner, state: &mut State) {
+        hub.keep.change(state.held, 0, 0);
+        state.held = 0;
+        state.cadences.clear();
+        if state.poller.take().is_some() {
+            state.idle = Instant::now();
+            tracing::info!(watch = %self.about.watch.name, "not pushed: see `unwatchable`");
+        }
+        for sub in std::mem::take(&mut state.subs).into_values() {
+            hub.metrics.subscription_closed();
+            sub.mailbox.mark(sub.slot);
+        }
     }
 }
 
@@ -355,13 +396,6 @@ impl Sink for TopicSink {
             ("state", _) => "same",
             (kind, _) => kind,
         });
-        if state.states.is_refused() {
-            // It must not be asked again in this user's name.
-            let poller = state.poller.take();
-            drop(state);
-            tracing::info!(watch = %topic.about.watch.name, "not pushed: see `unwatchable`");
-            drop(poller);
-        }
         seen
     }
 }

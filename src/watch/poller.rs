@@ -44,6 +44,8 @@ pub enum Seen {
     Older,
     /// Nothing can be said: ask again at once.
     Unclear,
+    /// The topic can't be pushed: another poll in this user's name could end their session.
+    Over,
 }
 
 /// Whoever receives what a poller finds.
@@ -192,6 +194,11 @@ impl Poller {
             let healthy = is_healthy(&outcome);
             self.gate.report(healthy);
             let seen = sink.observed(begun, outcome);
+            if seen == Seen::Over {
+                // Aborting this task takes effect only where it waits: a poll that is due already
+                // would still go out.
+                return;
+            }
             self.finish(&orders, settling, seen);
         }
     }
@@ -242,7 +249,7 @@ impl Poller {
             Seen::Unclear => {
                 plan.hinted.get_or_insert(now);
             }
-            Seen::Older => {}
+            Seen::Older | Seen::Over => {}
         }
         // Replicas and jobs lag behind the write that hinted: look again.
         plan.settle = match (seen, settling) {

@@ -1,0 +1,124 @@
+//! What must be true at every instant, and at the end.
+
+use crate::client::{Client, Standing};
+use crate::origin::About;
+use crate::world::World;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A reader that stops in the middle of what goes before a beat may get the beat this much later
+/// than what it vouches for was looked at: half a beat, of at most half a cadence.
+fn slack(age: Duration) -> Duration {
+    age / 8
+}
+
+impl World {
+    /// After every step.
+    pub fn check(&mut self) -> Result<(), String> {
+        if let Some(broken) = &self.origin.state().broken {
+            return Err(broken.clone());
+        }
+        let (topics, _) = self.proxy.hub.counts();
+        if topics > self.proxy.config.limits.topics {
+            return Err(format!("invariant 9: {topics} topics"));
+        }
+        (0..self.clients.len()).try_for_each(|at| self.check_client(at))
+    }
+
+    /// Whatever this client would answer locally now.
+    pub fn check_client(&mut self, at: usize) -> Result<(), String> {
+        let now = Instant::now();
+        let client = &self.clients[at];
+        let Some(stream) = client.stream() else { return Ok(()) };
+        let local: Vec<_> = stream
+            .topics
+            .iter()
+            .filter_map(|topic| {
+                let (held, age) = client.local(topic.path, now)?;
+                Some((topic.path, held.body.clone(), age))
+            })
+            .collect();
+        for (path, body, age) in local {
+            let about = (client_sid(&self.clients[at]), path);
+            let state = self.origin.state();
+            let items = state.items_of(&about, &body)?;
+            let oldest = now.checked_sub(age + slack(age)).unwrap_or(now);
+            if !state.was(path, items, oldest) {
+                return Err(format!(
+                    "invariant 3: client {at} would answer {about:?} with {body}, \
+                     which the origin hasn't said for {age:?}"
+                ));
+            }
+            let client = &mut self.clients[at];
+            let cursor = client.cursor.get(&path).copied().unwrap_or(now);
+            let since = if client.cursor.contains_key(&path) { cursor } else { oldest - age * 4 };
+            let Some(begun) = state.shown_since(&about, items, since) else {
+                return Err(format!("invariant 5: client {at} goes back to {body}"));
+            };
+            client.cursor.insert(path, begun);
+            drop(state);
+            self.includes_writes(at, &about, &body)?;
+        }
+        Ok(())
+    }
+
+    /// The network answered this client a request that began at `begun`.
+    pub fn was_read(
+        &self,
+        at: usize,
+        about: &About,
+        body: &str,
+        begun: Instant,
+    ) -> Result<(), String> {
+        self.origin.state().items_of(about, body)?;
+        match self.clients[at].wrote.is_some_and(|wrote| begun >= wrote) {
+            true => self.includes_writes(at, about, body),
+            false => Ok(()),
+        }
+    }
+
+    fn includes_writes(&self, at: usize, about: &About, body: &str) -> Result<(), String> {
+        let state = self.origin.state();
+        let items = state.items_of(about, body)?;
+        let Some(must) = self.clients[at].must.get(&about.1) else { return Ok(()) };
+        match state.history[about.1][*must..].iter().any(|(_, known)| **known == *items) {
+            true => Ok(()),
+            false => Err(format!("invariant 4: client {at} reads {body} after its own write")),
+        }
+    }
+
+    /// True once every live subscriber holds the last state, by its stream alone.
+    pub fn settled(&self) -> Result<(), String> {
+        let state = self.origin.state();
+        for (at, client) in self.clients.iter().enumerate() {
+            let Some(stream) = client.stream() else { continue };
+            for topic in &stream.topics {
+                let about = (client_sid(client), topic.path);
+                let held = client.held.get(&topic.path);
+                let last = state.last(topic.path);
+                let holds = held.is_some_and(|held| {
+                    state.items_of(&about, &held.body).is_ok_and(|items| *items == **last)
+                });
+                let done = match &topic.standing {
+                    Standing::Gone(_) => true,
+                    // There never will be room.
+                    Standing::Stale(reason) => reason == "limit",
+                    Standing::Vouched => holds,
+                    Standing::Unknown => false,
+                };
+                if !done {
+                    let standing = &topic.standing;
+                    return Err(format!(
+                        "invariant 7: client {at} never got the last state of {about:?}: \
+                         {standing:?}, it holds {held:?}, the last is {last}"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn client_sid(client: &Client) -> String {
+    client.sid.clone()
+}
