@@ -25,7 +25,7 @@ pub fn streams(rows: &[Row]) -> String {
             case.bytes,
             case.kind.name(),
             row.per_stream / 1024.0,
-            row.left / 1048576.0,
+            row.left / 1_048_576.0,
             row.idle_share * 100.0,
             row.idle_beats,
             row.calm_cost,

@@ -24,7 +24,7 @@ use crate::watch::{
 use arc_swap::ArcSwap;
 use keep::Keep;
 use mailbox::Mailbox;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -86,6 +86,9 @@ struct Inner {
     /// Highest number of a state of any topic that was forgotten. A topic that is made again goes
     /// on above it: otherwise clients would take its states for older than those they know.
     newest: AtomicU64,
+    /// Topics that can't be pushed and had to make room: asking again could end a user's session.
+    /// Keys only, as many as there may be topics; the oldest go first.
+    outcasts: Mutex<VecDeque<TopicKey>>,
     /// When an identity last wrote: snapshots from before don't answer it. Entries older than
     /// `collapse_max_age` mean nothing.
     wrote: Mutex<HashMap<IdentityId, Instant>>,
@@ -122,6 +125,7 @@ impl Hub {
             open: AtomicUsize::new(0),
             keep: Keep::default(),
             newest: AtomicU64::new(0),
+            outcasts: Mutex::default(),
             wrote: Mutex::default(),
             settings: ArcSwap::from_pointee(settings(config)),
             poller: ArcSwap::from_pointee(poller),
@@ -289,6 +293,9 @@ impl Inner {
         key: TopicKey,
         about: About,
     ) -> Option<Arc<Topic>> {
+        if locked(&self.outcasts).contains(&key) {
+            return None;
+        }
         if topics.len() >= self.settings.load().limits.topics {
             self.forget_idle(topics, Duration::ZERO, false);
             if topics.len() >= self.settings.load().limits.topics {

@@ -289,6 +289,13 @@ impl Topic {
             hub.keep.change(state.held, 0, 0);
             state.held = 0;
             state.forgotten = true;
+            if state.states.is_refused() && crowded {
+                let most = hub.settings.load().limits.topics;
+                let mut outcasts = locked(&hub.outcasts);
+                outcasts.push_back(self.key);
+                let over = outcasts.len().saturating_sub(most);
+                outcasts.drain(..over);
+            }
             hub.newest.fetch_max(state.states.seq(), Ordering::Relaxed);
         }
         idle
