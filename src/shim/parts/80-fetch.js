@@ -211,14 +211,15 @@ function define(object, members) {
   return object;
 }
 
-function answerLocally(topic, url, signal) {
-  if (signal && signal.aborted) return Promise.reject(signal.reason);
-  const { held } = topic;
+function answerLocally(topic, { href }, signal) {
+  const { held, statusText } = topic;
   topic.shown = held.hash;
-  const { body, headers, status } = held;
-  const { statusText } = topic;
-  const response = new Response(body, { status, statusText, headers });
-  return Promise.resolve(dress(response, body, url.href, signal));
+  const response = new Response(held.body, { ...held, statusText });
+  // A microtask later, because an abort in the same task as the call must reject.
+  return Promise.resolve(dress(response, held.body, href, signal)).then((answer) => {
+    if (signal && signal.aborted) throw signal.reason;
+    return answer;
+  });
 }
 
 /** What a constructed Response lacks. Readers resolve in microtasks, or the app flickers. */
@@ -234,7 +235,8 @@ function dress(response, body, url, signal) {
       if (signal && signal.aborted) return Promise.reject(signal.reason);
       const parse = { text: String, json: JSON.parse }[name];
       if (!parse) return reader.call(response);
-      response.body.cancel();
+      // Locked for good, as after a native read.
+      response.body.getReader().cancel();
       return Promise.resolve(body.replace(/^\ufeff/, '')).then((text) => parse(text));
     };
     // Not in every browser.
