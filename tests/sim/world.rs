@@ -123,7 +123,9 @@ impl World {
         let body = json!({"client": format!("c{at}"), "topics": topics}).to_string();
         let wants = client.wants.clone();
         // Before: the first poll begins as soon as there is a subscriber.
-        wants.iter().for_each(|(path, _)| self.want(at, *path, true));
+        for (path, _) in &wants {
+            self.want(at, *path, true);
+        }
         let open = self.open_streams();
         let result = self.proxy.open(&self.clients[at].sid, &body);
         let room = open < self.proxy.config.limits.streams;
@@ -131,7 +133,11 @@ impl World {
         match result {
             Ok(_) if !room => return Err("invariant 9: a stream beyond the cap".to_owned()),
             Err(_) if room => return Err("invariant 9: refused below the cap".to_owned()),
-            Err(_) => wants.iter().for_each(|(path, _)| self.want(at, *path, false)),
+            Err(_) => {
+                for (path, _) in &wants {
+                    self.want(at, *path, false);
+                }
+            }
             Ok(frames) => {
                 let topic = |(path, every)| Topic { path, every, standing: Standing::Unknown };
                 self.clients[at].streams.push(Stream {
