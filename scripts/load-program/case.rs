@@ -27,6 +27,9 @@ const FLOOD: Duration = Duration::from_secs(4);
 /// Between two of those: Pollcast polls once for all hints within 20 ms.
 const GAP: Duration = Duration::from_millis(5);
 
+/// In a second.
+const MICROS: f64 = 1e6;
+
 /// Who serves, and whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -61,6 +64,8 @@ pub struct Case {
 /// What came out.
 pub struct Row {
     pub case: Case,
+    /// Resident bytes before the first stream.
+    pub start: f64,
     /// Resident bytes per idle stream.
     pub per_stream: f64,
     /// Resident bytes beyond those of the start, after all streams left.
@@ -69,6 +74,8 @@ pub struct Row {
     pub idle_share: f64,
     /// Beats in that time, per second.
     pub idle_beats: f64,
+    /// Requests to the origin in that time, per second.
+    pub idle_polls: f64,
     /// Processor time per delivery while writes are waited for, in µs.
     pub calm_cost: f64,
     /// The same while they aren't.
@@ -168,7 +175,7 @@ impl Run<'_> {
         }
         sleep(SETTLE).await;
         let opened = self.server.resident()?;
-        let (idle_share, idle_beats) = self.idle().await?;
+        let [idle_share, idle_beats, idle_polls] = self.idle().await?;
         let calm_cost = self.calm().await?;
         let (flood_cost, flood_rate, flood_share) = self.flood().await?;
         let lost = self.lost().await?;
@@ -178,10 +185,12 @@ impl Run<'_> {
         let per = |bytes: u64| bytes.saturating_sub(before) as f64 / self.case.streams as f64;
         Ok(Row {
             case: self.case,
+            start: before as f64,
             per_stream: per(opened),
             left: self.server.resident()?.saturating_sub(before) as f64,
             idle_share,
             idle_beats,
+            idle_polls,
             calm_cost,
             flood_cost,
             flood_rate,
@@ -195,13 +204,15 @@ impl Run<'_> {
         self.case.streams as u64
     }
 
-    /// Nothing changes.
-    async fn idle(&self) -> anyhow::Result<(f64, f64)> {
-        let (cpu, beats, start) = (self.server.cpu()?, self.tally.beats(), Instant::now());
+    /// Nothing changes: share of a core, beats and requests to the origin per second.
+    async fn idle(&self) -> anyhow::Result<[f64; 3]> {
+        let (cpu, beats, polls) = (self.server.cpu()?, self.tally.beats(), self.origin.reads());
+        let start = Instant::now();
         sleep(IDLE).await;
         let took = start.elapsed().as_secs_f64();
-        let cpu = (self.server.cpu()? - cpu).as_secs_f64();
-        Ok((cpu / took, (self.tally.beats() - beats) as f64 / took))
+        let cpu = self.server.cpu()? - cpu;
+        let (beats, polls) = (self.tally.beats() - beats, self.origin.reads() - polls);
+        Ok([cpu / took, beats as f64 / took, polls as f64 / took])
     }
 
     /// Each write is waited for until every stream has it.
@@ -217,7 +228,7 @@ impl Run<'_> {
             sleep(PAUSE).await;
         }
         let delivered = self.tally.delivered() - delivered;
-        Ok(micros(self.server.cpu()? - cpu) / delivered as f64)
+        Ok((self.server.cpu()? - cpu) * MICROS / delivered as f64)
     }
 
     /// Writes wait for nothing but their own answers.
@@ -231,7 +242,7 @@ impl Run<'_> {
         let took = start.elapsed().as_secs_f64();
         let delivered = (self.tally.delivered() - delivered) as f64;
         let cpu = self.server.cpu()? - cpu;
-        Ok((micros(cpu) / delivered, delivered / took, cpu.as_secs_f64() / took))
+        Ok((cpu * MICROS / delivered, delivered / took, cpu / took))
     }
 
     /// Streams that never get the last state.
@@ -290,10 +301,6 @@ fn event(write: u64, case: Case) -> String {
          \"seq\":{write},\"length\":182,\"check\":3735928559,{data}}}\n\n",
         write - 1
     )
-}
-
-fn micros(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e6
 }
 
 fn percentiles(sorted: &[Duration]) -> [Duration; 3] {

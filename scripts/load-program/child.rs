@@ -5,7 +5,6 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 /// Clock ticks per second in `/proc/PID/stat`.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -41,13 +40,13 @@ impl Server {
         Ok(Self { child, addr, _file: None })
     }
 
-    /// Processor time used so far, user and system.
-    pub fn cpu(&self) -> anyhow::Result<Duration> {
+    /// Processor time used so far, user and system, in seconds.
+    pub fn cpu(&self) -> anyhow::Result<f64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let (_, rest) = stat.rsplit_once(')').context("stat")?;
         let mut fields = rest.split_ascii_whitespace().skip(11);
         let mut ticks = || -> anyhow::Result<f64> { Ok(fields.next().context("stat")?.parse()?) };
-        Ok(Duration::from_secs_f64((ticks()? + ticks()?) / TICKS_PER_SECOND))
+        Ok((ticks()? + ticks()?) / TICKS_PER_SECOND)
     }
 
     /// Resident bytes.

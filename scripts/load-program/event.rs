@@ -52,21 +52,23 @@ pub struct Cutter {
 impl Cutter {
     /// Hands every block that is complete to `each`.
     pub fn feed(&mut self, read: &[u8], mut each: impl FnMut(&[u8])) {
-        if !self.rest.is_empty() {
+        if self.rest.is_empty() {
+            self.cut(read, &mut each);
+        } else {
             self.rest.extend_from_slice(read);
             let joined = std::mem::take(&mut self.rest);
             self.cut(&joined, &mut each);
-        } else {
-            self.cut(read, &mut each);
         }
     }
 
     fn cut(&mut self, bytes: &[u8], each: &mut impl FnMut(&[u8])) {
         let mut start = 0;
         let mut from = 0;
-        while let Some(at) = bytes.get(from..).and_then(|rest| rest.iter().position(is_lf)) {
+        while let Some(at) =
+            bytes.get(from..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n'))
+        {
             let end = from + at + 1;
-            if bytes.get(end).is_some_and(is_lf) {
+            if bytes.get(end) == Some(&b'\n') {
                 each(&bytes[start..end]);
                 start = end + 1;
                 from = start;
@@ -76,10 +78,6 @@ impl Cutter {
         }
         self.rest.extend_from_slice(&bytes[start..]);
     }
-}
-
-fn is_lf(byte: &u8) -> bool {
-    *byte == b'\n'
 }
 
 /// Rebuilds the body from what a stream says.

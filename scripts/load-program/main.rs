@@ -65,16 +65,16 @@ async fn all(pollcast: &Path, origin: &Origin, quick: bool) -> anyhow::Result<()
     }
     let mut rows = Vec::new();
     for case in cases {
-        eprint_progress(&case);
+        say(&case);
         rows.push(case.run(pollcast, origin).await?);
     }
-    println!("{}", report::streams(&rows));
+    println!("{}\n{}", report::idle(&rows), report::changes(&rows));
     let polled = polling::run(pollcast, origin, 1_000).await?;
     println!("{}", report::ratios(&rows, &polled));
     Ok(())
 }
 
 #[allow(clippy::print_stderr, reason = "the run takes minutes")]
-fn eprint_progress(case: &Case) {
+fn say(case: &Case) {
     eprintln!("{} streams, {} B, {} …", case.streams, case.bytes, case.kind.name());
 }

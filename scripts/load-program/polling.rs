@@ -47,7 +47,7 @@ pub async fn run(pollcast: &Path, origin: &Origin, clients: usize) -> anyhow::Re
     Ok(Polled {
         clients,
         requests: (origin.reads() - reads) as f64 / took,
-        share: (server.cpu()? - cpu).as_secs_f64() / took,
+        share: (server.cpu()? - cpu) / took,
         per_client: server.resident()?.saturating_sub(before) as f64 / clients as f64,
     })
 }

@@ -6,12 +6,41 @@ use crate::polling::Polled;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// A row for each case.
-pub fn streams(rows: &[Row]) -> String {
+const KIB: f64 = 1024.0;
+const MIB: f64 = KIB * KIB;
+
+/// While nothing changes: a row for each case.
+pub fn idle(rows: &[Row]) -> String {
     let mut out = String::from(
-        "| streams | body | change | served by | KiB/stream | MiB left | idle core | beats/s \
-         | µs/delivery calm | flood | deliveries/s | core | p50 ms | p99 ms | max ms | loss |\n\
-         |--:|--:|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n",
+        "| streams | body | served by | MiB at start | KiB per stream | MiB kept after | core \
+         | beats/s | polls/s |\n\
+         |--:|--:|---|--:|--:|--:|--:|--:|--:|\n",
+    );
+    for row in rows {
+        let case = row.case;
+        let _ = writeln!(
+            out,
+            "| {} | {} B | {} | {:.1} | {:.1} | {:.1} | {:.1} % | {:.0} | {:.1} |",
+            case.streams,
+            case.bytes,
+            case.kind.name(),
+            row.start / MIB,
+            row.per_stream / KIB,
+            row.left / MIB,
+            row.idle_share * 100.0,
+            row.idle_beats,
+            row.idle_polls,
+        );
+    }
+    out
+}
+
+/// While something does: a row for each case.
+pub fn changes(rows: &[Row]) -> String {
+    let mut out = String::from(
+        "| streams | body | changes | served by | calm: µs each | p50 ms | p99 ms | max ms \
+         | flood: µs each | deliveries/s | core | loss |\n\
+         |--:|--:|---|---|--:|--:|--:|--:|--:|--:|--:|---|\n",
     );
     for row in rows {
         let case = row.case;
@@ -19,15 +48,11 @@ pub fn streams(rows: &[Row]) -> String {
         let [p50, p99, longest] = row.latency.map(ms);
         let _ = writeln!(
             out,
-            "| {} | {} B | {change} | {} | {:.1} | {:.1} | {:.1} % | {:.0} | {:.1} | {:.1} \
-             | {:.0} | {:.0} % | {p50} | {p99} | {longest} | lost {} of {} |",
+            "| {} | {} B | {change} | {} | {:.1} | {p50} | {p99} | {longest} | {:.1} | {:.0} \
+             | {:.0} % | lost {} of {} |",
             case.streams,
             case.bytes,
             case.kind.name(),
-            row.per_stream / 1024.0,
-            row.left / 1_048_576.0,
-            row.idle_share * 100.0,
-            row.idle_beats,
             row.calm_cost,
             row.flood_cost,
             row.flood_rate,
@@ -44,12 +69,12 @@ pub fn ratios(rows: &[Row], polled: &Polled) -> String {
     let mut out = format!(
         "{} clients that poll every 2 s through the proxy in mode off: {:.0} requests/s at the \
          origin, {:.1} % of a core, {:.1} KiB resident per client.\n\n\
-         | Pollcast : other | KiB/stream | idle core | µs/delivery calm | flood |\n\
+         | Pollcast : other | KiB per stream | idle core | calm: µs each | flood: µs each |\n\
          |---|--:|--:|--:|--:|\n",
         polled.clients,
         polled.requests,
         polled.share * 100.0,
-        polled.per_client / 1024.0,
+        polled.per_client / KIB,
     );
     let find = |kind: Kind, streams: usize| {
         let fits = move |row: &&Row| {
