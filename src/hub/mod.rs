@@ -6,6 +6,7 @@
 
 mod keep;
 mod mailbox;
+mod sink;
 mod state;
 mod subscriber;
 mod topic;
