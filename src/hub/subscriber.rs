@@ -125,8 +125,8 @@ impl Subscriber {
             }
             Seat::Taken(taken) => taken,
         };
-        // `current` has no counterpart in the plain view: after a `stale` the state itself says that
-        // it holds again.
+        // `current` has no counterpart in the plain view: after a `stale` the state itself says
+        // that it holds again.
         let unsaid = self.view != View::Shim && taken.told == Told::Stale;
         let held = taken.held.filter(|_| !unsaid);
         match taken.topic.news(held, taken.told, taken.bound(), self.view) {

@@ -52,9 +52,9 @@ pub struct Keyer {
 }
 
 /// Fields that never change what the origin answers; `*` matches the rest of a name. Never a whole
-/// family of fields in which some proxy says who the user is: `X-Forwarded-User`,
-/// `X-Forwarded-Client-Cert`, `CF-Access-Jwt-Assertion`; nor those that name the host of the links in
-/// an answer.
+/// family of fields in which some proxy says who the user is (`X-Forwarded-User`,
+/// `X-Forwarded-Client-Cert`, `CF-Access-Jwt-Assertion`), nor those that name the host of the links
+/// in an answer.
 const IRRELEVANT: &[&str] = &[
     "accept-encoding",
     "baggage",

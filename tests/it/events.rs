@@ -101,22 +101,25 @@ impl Events {
 
     /// The next event that is no beat and no hello.
     pub async fn news(&mut self) -> Event {
-        loop {
-            let event = self.next().await;
-            if !["beat", "hello"].contains(&event.name.as_str()) {
-                return event;
-            }
-        }
+        self.first("news", |name| !["beat", "hello"].contains(&name)).await
     }
 
     /// The next event of a name; others are passed over.
     pub async fn until(&mut self, name: &str) -> Event {
-        loop {
-            let event = self.next().await;
-            if event.name == name {
-                return event;
+        self.first(name, |found| found == name).await
+    }
+
+    /// A stream that only beats on is a hang, too.
+    async fn first(&mut self, what: &str, is_it: impl Fn(&str) -> bool) -> Event {
+        let found = async {
+            loop {
+                let event = self.next().await;
+                if is_it(&event.name) {
+                    return event;
+                }
             }
-        }
+        };
+        soon(what, found).await
     }
 
     /// Waits for the end that follows the last event.

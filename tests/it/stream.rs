@@ -84,7 +84,10 @@ async fn identities_never_see_each_others() {
         Say::json(format!("{{\"you\":{:?}}}", who.collect::<Vec<_>>()))
     });
     let app = App::start(site.addr).await;
-    let bearer = |token: &str| json!({"url": "/api/me", "headers": [["Authorization", format!("Bearer {token}")]]});
+    let bearer = |token: &str| {
+        let fields = json!([["Authorization", format!("Bearer {token}")]]);
+        json!({"url": "/api/me", "headers": fields})
+    };
     let plain = json!({"url": "/api/me"});
     // Forged and repeated in every way that the endpoint could fall for.
     let forged = json!({"url": "/api/me", "headers": [
@@ -93,7 +96,7 @@ async fn identities_never_see_each_others() {
     ]});
     let both = [bearer("tok-a"), plain.clone(), bearer("tok-b"), forged];
     let mut alice = Events::open(&app, "Cookie: s=alice\r\n", &both).await;
-    let mut bob = Events::open(&app, "Cookie: s=bob\r\n", &[plain.clone()]).await;
+    let mut bob = Events::open(&app, "Cookie: s=bob\r\n", std::slice::from_ref(&plain)).await;
     let mut nobody = Events::open(&app, "", &[plain]).await;
     let mut seen = [const { String::new() }; 4];
     while seen.iter().any(String::is_empty) {

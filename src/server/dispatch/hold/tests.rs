@@ -1,5 +1,5 @@
 use super::*;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use http_body_util::StreamBody;
 
 fn chunks(chunks: Vec<Result<&'static str, &'static str>>) -> Body {
@@ -44,7 +44,6 @@ async fn holds_what_is_whole_and_passes_the_rest_from_its_first_byte() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_pauses_is_not_held() {
     let purse = Arc::default();
-    use futures_util::StreamExt as _;
     let first = stream::iter([Ok::<_, BoxError>(Frame::data(Bytes::from("a")))]);
     let last = stream::once(async {
         tokio::time::sleep(Duration::from_secs(20)).await;
