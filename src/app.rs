@@ -131,6 +131,13 @@ impl Proxy {
             let watching = config::watch_file(path);
             watching.inspect_err(|error| tracing::warn!(%error, "changes need a SIGHUP")).ok()
         });
+        // The file may have changed between its first reading and the watch, which would never
+        // speak of it.
+        if let Ok(config) = source.load()
+            && format!("{config:?}") != format!("{:?}", self.live.load().config)
+        {
+            self.reload(config);
+        }
         loop {
             tokio::select! {
                 Some(()) = async { hangup.as_mut()?.recv().await }, if hangup.is_some() => {}

@@ -192,7 +192,7 @@ impl Answer {
         } else if let Some(length) = field(&head, "content-length") {
             peer.read(length.parse().unwrap()).await
         } else {
-            peer.read_to_end().await.0.into_bytes()
+            soon("the end of a body", peer.read_to_end()).await.0.into_bytes()
         };
         Self { head, body }
     }

@@ -85,8 +85,8 @@ async fn identities_never_see_each_others() {
     });
     let app = App::start(site.addr).await;
     let bearer = |token: &str| {
-        let token = format!("Bearer {token}");
-        json!({"url": "/api/me", "headers": [["Authorization", token]]})
+        let fields = json!([["Authorization", format!("Bearer {token}")]]);
+        json!({"url": "/api/me", "headers": fields})
     };
     let plain = json!({"url": "/api/me"});
     // Forged and repeated in every way that the endpoint could fall for.

@@ -1,6 +1,5 @@
 use super::*;
-use futures_util::StreamExt as _;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use http_body_util::StreamBody;
 
 fn chunks(chunks: Vec<Result<&'static str, &'static str>>) -> Body {
