@@ -1,17 +1,18 @@
 //! One topic: its states, its subscribers, its poller.
 
+mod sink;
+
 use super::mailbox::Mailbox;
 use super::state::{Stale, States};
 use super::subscriber::{Slot, Told};
 use super::{Inner, Position, View, Wish, locked};
 use crate::config::{Interval, Watch};
-use crate::watch::{
-    Outcome, PollHandle, Refusal, Seen, Sink, Snapshot, StateHash, TopicKey, Validator,
-};
+use crate::watch::{Outcome, PollHandle, Refusal, Seen, Snapshot, StateHash, TopicKey};
 use bytes::Bytes;
+use sink::TopicSink;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -127,7 +128,7 @@ impl Topic {
                 poller.cadence(fastest);
             }
             None => {
-                let sink = TopicSink { topic: Arc::downgrade(self), hub: Arc::downgrade(hub) };
+                let sink = TopicSink::new(self, hub);
                 // A state that a hint has called into question since is asked for at once.
                 let last = state.states.last().filter(|last| {
                     state.states.verified().is_some() && state.hinted.is_none_or(|h| h < *last)
@@ -367,56 +368,6 @@ fn fits(hub: &Inner, state: &mut State, limit: usize) -> bool {
     hub.keep.change(state.held, 0, limit);
     state.held = 0;
     false
-}
-
-/// Where a topic's poller reports. It must not keep the topic alive: the topic holds the poller.
-struct TopicSink {
-    topic: Weak<Topic>,
-    hub: Weak<Inner>,
-}
-
-impl Sink for TopicSink {
-    fn validator(&self) -> Option<Validator> {
-        let topic = self.topic.upgrade()?;
-        let state = locked(&topic.state);
-        // While stale, the whole answer is wanted: the origin may have been replaced.
-        let (snapshot, _, _) = state.states.verified()?;
-        snapshot.validator.clone()
-    }
-
-    fn observed(&self, begun: Instant, outcome: Outcome) -> Seen {
-        let (Some(topic), Some(hub)) = (self.topic.upgrade(), self.hub.upgrade()) else {
-            return Seen::Older;
-        };
-        let kind = kind(&outcome);
-        if let Outcome::Failed(error) = &outcome {
-            tracing::debug!(watch = %topic.about.watch.name, %error, "central poll failed");
-        }
-        if kind == "limit" {
-            hub.metrics.limit("body");
-        }
-        let mut state = locked(&topic.state);
-        let seen = topic.absorb(&hub, &mut state, begun, outcome);
-        hub.metrics.origin_poll(match (kind, seen) {
-            (_, Seen::Older | Seen::Unclear) => "older",
-            ("state", Seen::Changed) => "changed",
-            ("state", _) => "same",
-            (kind, _) => kind,
-        });
-        seen
-    }
-}
-
-fn kind(outcome: &Outcome) -> &'static str {
-    use crate::upstream::PollError;
-    match outcome {
-        Outcome::State(_) => "state",
-        Outcome::NotModified(_) => "not_modified",
-        Outcome::Refused(Refusal::TooLong) | Outcome::Failed(PollError::TooLong) => "limit",
-        Outcome::Refused(_) => "status",
-        Outcome::Failed(PollError::Timeout) => "timeout",
-        Outcome::Failed(PollError::Io(_)) => "error",
-    }
 }
 
 impl std::fmt::Debug for Topic {

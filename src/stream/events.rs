@@ -158,6 +158,7 @@ mod tests {
     struct Script {
         marks: VecDeque<&'static str>,
         overdue_after: Option<Instant>,
+        left: Vec<&'static str>,
     }
 
     impl Source for Script {
@@ -167,6 +168,9 @@ mod tests {
         }
         fn pending(&self) -> usize {
             self.marks.len()
+        }
+        fn leaving(&mut self, reason: &'static str) {
+            self.left.push(reason);
         }
         fn audit(&mut self, now: Instant) {
             if self.overdue_after.take_if(|at| *at < now).is_some() {
@@ -200,11 +204,12 @@ mod tests {
         }
         assert_eq!(next(&mut stream).await, "event: bye");
         assert_eq!(next(&mut stream).await, "");
+        assert_eq!(stream.source.left, ["lifetime"]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_due_goes_before_the_beat() {
-        let mut stream = stream(Script { marks: ["a", "b"].into(), overdue_after: None });
+        let mut stream = stream(Script { marks: ["a", "b"].into(), ..Script::default() });
         tokio::time::sleep(Duration::from_secs(1)).await;
         for want in ["hello", "a", "b", "event: beat"] {
             assert_eq!(next(&mut stream).await, want);
@@ -214,7 +219,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_stopped_gets_no_beat_for_what_held_before() {
         let overdue_after = Some(Instant::now() + Duration::from_millis(1200));
-        let mut stream = stream(Script { marks: ["a"].into(), overdue_after });
+        let mut stream = stream(Script { marks: ["a"].into(), overdue_after, left: Vec::new() });
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(next(&mut stream).await, "hello");
         assert_eq!(next(&mut stream).await, "a");
