@@ -6,7 +6,6 @@
 
 mod keep;
 mod mailbox;
-mod sink;
 mod state;
 mod subscriber;
 mod topic;

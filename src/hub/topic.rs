@@ -1,13 +1,15 @@
 //! One topic: its states, its subscribers, its poller.
 
+mod sink;
+
 use super::mailbox::Mailbox;
-use super::sink::TopicSink;
 use super::state::{Stale, States};
 use super::subscriber::{Slot, Told};
 use super::{Inner, Position, View, Wish, locked};
 use crate::config::{Interval, Watch};
-use crate::watch::{Outcome, PollHandle, Refusal, Seen, Snapshot, StateHash, TopicKey, Validator};
+use crate::watch::{Outcome, PollHandle, Refusal, Seen, Snapshot, StateHash, TopicKey};
 use bytes::Bytes;
+use sink::TopicSink;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -126,7 +128,7 @@ impl Topic {
                 poller.cadence(fastest);
             }
             None => {
-                let sink = TopicSink { topic: Arc::downgrade(self), hub: Arc::downgrade(hub) };
+                let sink = TopicSink::new(self, hub);
                 // A state that a hint has called into question since is asked for at once.
                 let last = state.states.last().filter(|last| {
                     state.states.verified().is_some() && state.hinted.is_none_or(|h| h < *last)
@@ -298,18 +300,6 @@ impl Topic {
             hub.newest.fetch_max(state.states.seq(), Ordering::Relaxed);
         }
         idle
-    }
-
-    /// The validator of the state, for a conditional poll. While stale, the whole answer is wanted:
-    /// the origin may have been replaced.
-    pub fn validator(&self) -> Option<Validator> {
-        let state = locked(&self.state);
-        state.states.verified()?.0.validator.clone()
-    }
-
-    /// A central poll that began at `begun` found this.
-    pub fn polled(&self, hub: &Inner, begun: Instant, outcome: Outcome) -> Seen {
-        self.absorb(hub, &mut locked(&self.state), begun, outcome)
     }
 
     fn absorb(&self, hub: &Inner, state: &mut State, begun: Instant, outcome: Outcome) -> Seen {

@@ -72,8 +72,9 @@ pub struct EventStream<S> {
     timer: Pin<Box<Sleep>>,
     /// The stream ends at the first beat after this.
     ends: Instant,
-    /// Topic events that must go out before the beat that is due: it vouches for them too.
-    before_beat: Option<usize>,
+    /// When a beat became due, and how many topic events must still go out before it: it vouches
+    /// for them too.
+    before_beat: Option<(Instant, usize)>,
     /// `bye` is out.
     done: bool,
 }
@@ -96,7 +97,7 @@ impl<S: Source> EventStream<S> {
     /// The beat's time has come: what is due now must go first.
     fn ring(&mut self, now: Instant) {
         self.source.audit(now);
-        self.before_beat = Some(self.source.pending());
+        self.before_beat = Some((now, self.source.pending()));
         // From now, not from when it was due: a slow reader isn't sent a burst of beats.
         self.timer.as_mut().reset(now + self.pace.beat);
     }
@@ -120,13 +121,21 @@ impl<S: Source> Frames for EventStream<S> {
             // Polled again so that the timer wakes this task for the beat after.
             let _ = self.timer.as_mut().poll(cx);
         }
-        if self.before_beat == Some(0) {
+        if let Some((due, _)) = self.before_beat
+            && due.elapsed() > self.pace.beat / 2
+        {
+            // The reader stopped in between: what held then need not hold any more.
+            self.ring(Instant::now());
+            let _ = self.timer.as_mut().poll(cx);
+        }
+        if matches!(self.before_beat, Some((_, 0))) {
             self.before_beat = None;
             return Poll::Ready(Some(Frame { head: Bytes::new(), shared: frames::beat() }));
         }
         match self.source.poll_signal(cx) {
             Poll::Ready(Signal::Frame(frame)) => {
-                self.before_beat = self.before_beat.map(|left| left.saturating_sub(1));
+                self.before_beat =
+                    self.before_beat.map(|(due, left)| (due, left.saturating_sub(1)));
                 Poll::Ready(Some(frame))
             }
             Poll::Ready(Signal::Bye(bye)) => Poll::Ready(Some(self.bye(bye))),
@@ -136,5 +145,86 @@ impl<S: Source> Frames for EventStream<S> {
             }
             Poll::Pending => Poll::Pending,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+
+    /// Topic events by hand; a topic that becomes overdue is marked by the next audit.
+    #[derive(Default)]
+    struct Script {
+        marks: VecDeque<&'static str>,
+        overdue_after: Option<Instant>,
+        left: Vec<&'static str>,
+    }
+
+    impl Source for Script {
+        fn poll_signal(&mut self, _: &mut Context<'_>) -> Poll<Signal> {
+            let Some(mark) = self.marks.pop_front() else { return Poll::Pending };
+            Poll::Ready(Signal::Frame(Frame { head: Bytes::new(), shared: mark.into() }))
+        }
+        fn pending(&self) -> usize {
+            self.marks.len()
+        }
+        fn leaving(&mut self, reason: &'static str) {
+            self.left.push(reason);
+        }
+        fn audit(&mut self, now: Instant) {
+            if self.overdue_after.take_if(|at| *at < now).is_some() {
+                self.marks.push_back("stale");
+            }
+        }
+    }
+
+    fn stream(source: Script) -> EventStream<Script> {
+        let pace = Pace {
+            beat: Duration::from_secs(1),
+            lifetime: Duration::from_millis(4500),
+            retry: Duration::from_millis(200),
+        };
+        EventStream::new(source, Some(Bytes::from_static(b"hello")), pace)
+    }
+
+    async fn next(stream: &mut EventStream<Script>) -> String {
+        let frame = std::future::poll_fn(|cx| stream.poll_frame(cx)).await;
+        let text = frame.map(|frame| String::from_utf8_lossy(&frame.shared).into_owned());
+        text.unwrap_or_default().lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hello_beats_and_bye() {
+        let (start, mut stream) = (Instant::now(), stream(Script::default()));
+        assert_eq!(next(&mut stream).await, "hello");
+        for second in 1..=4 {
+            assert_eq!(next(&mut stream).await, "event: beat");
+            assert_eq!(start.elapsed(), Duration::from_secs(second));
+        }
+        assert_eq!(next(&mut stream).await, "event: bye");
+        assert_eq!(next(&mut stream).await, "");
+        assert_eq!(stream.source.left, ["lifetime"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_due_goes_before_the_beat() {
+        let mut stream = stream(Script { marks: ["a", "b"].into(), ..Script::default() });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        for want in ["hello", "a", "b", "event: beat"] {
+            assert_eq!(next(&mut stream).await, want);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_stopped_gets_no_beat_for_what_held_before() {
+        let overdue_after = Some(Instant::now() + Duration::from_millis(1200));
+        let mut stream = stream(Script { marks: ["a"].into(), overdue_after, left: Vec::new() });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(next(&mut stream).await, "hello");
+        assert_eq!(next(&mut stream).await, "a");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(next(&mut stream).await, "stale");
+        assert_eq!(next(&mut stream).await, "event: beat");
     }
 }

@@ -1,6 +1,6 @@
 //! A client of the event stream: reads events, and does with them what a page does.
 
-use crate::app::{App, post};
+use crate::app::{Answer, App, post};
 use crate::origin::{Peer, soon};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -191,4 +191,11 @@ impl Held {
         }
         String::from_utf16(&new).unwrap()
     }
+}
+
+/// A stream's request that isn't answered with a stream.
+pub async fn refused(app: &App, fields: &str, body: &str) -> Answer {
+    let answer = app.post("/__pollcast/stream", fields, body).await;
+    assert_eq!(answer.field("content-type").as_deref(), Some("application/json"), "{answer:?}");
+    answer
 }

@@ -1,22 +1,32 @@
 //! From a topic's poller to the topic.
 
-use super::Inner;
-use super::topic::Topic;
+use super::super::{Inner, locked};
+use super::Topic;
+use crate::upstream::PollError;
 use crate::watch::{Outcome, Refusal, Seen, Sink, Validator};
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use tokio::time::Instant;
 
 /// Where a topic's poller reports. It must not keep the topic alive: the topic holds the poller.
-pub struct TopicSink {
-    /// The topic.
-    pub topic: Weak<Topic>,
-    /// The hub, for its caps and counters.
-    pub hub: Weak<Inner>,
+pub(super) struct TopicSink {
+    topic: Weak<Topic>,
+    hub: Weak<Inner>,
+}
+
+impl TopicSink {
+    /// For the poller of this topic.
+    pub(super) fn new(topic: &Arc<Topic>, hub: &Arc<Inner>) -> Self {
+        Self { topic: Arc::downgrade(topic), hub: Arc::downgrade(hub) }
+    }
 }
 
 impl Sink for TopicSink {
     fn validator(&self) -> Option<Validator> {
-        self.topic.upgrade()?.validator()
+        let topic = self.topic.upgrade()?;
+        let state = locked(&topic.state);
+        // While stale, the whole answer is wanted: the origin may have been replaced.
+        let (snapshot, _, _) = state.states.verified()?;
+        snapshot.validator.clone()
     }
 
     fn observed(&self, begun: Instant, outcome: Outcome) -> Seen {
@@ -30,7 +40,8 @@ impl Sink for TopicSink {
         if kind == "limit" {
             hub.metrics.limit("body");
         }
-        let seen = topic.polled(&hub, begun, outcome);
+        let mut state = locked(&topic.state);
+        let seen = topic.absorb(&hub, &mut state, begun, outcome);
         hub.metrics.origin_poll(match (kind, seen) {
             (_, Seen::Older | Seen::Unclear) => "older",
             ("state", Seen::Changed) => "changed",
@@ -42,7 +53,6 @@ impl Sink for TopicSink {
 }
 
 fn kind(outcome: &Outcome) -> &'static str {
-    use crate::upstream::PollError;
     match outcome {
         Outcome::State(_) => "state",
         Outcome::NotModified(_) => "not_modified",
