@@ -1,7 +1,7 @@
 //! The plain view: what `curl -N` and `EventSource` read.
 
 use crate::app::{App, FAST, WATCH};
-use crate::origin::Peer;
+use crate::origin::{Peer, soon};
 use crate::site::{Say, Site};
 use serde_json::Value;
 
@@ -45,12 +45,15 @@ impl Plain {
 
     /// The next event that is no beat.
     async fn news(&mut self) -> Event {
-        loop {
-            let event = self.next().await;
-            if event.name != "beat" {
-                return event;
+        let news = async {
+            loop {
+                let event = self.next().await;
+                if event.name != "beat" {
+                    return event;
+                }
             }
-        }
+        };
+        soon("news", news).await
     }
 }
 
