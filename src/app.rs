@@ -1,7 +1,7 @@
 //! Composition root: the only file that knows every room.
 
 use crate::admin::{self, Ready};
-use crate::config::{self, Config, Mode, Source};
+use crate::config::{self, Config, Faults, Mode, Source};
 use crate::demo;
 use crate::drain::Drain;
 use crate::hub::Hub;
@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A proxy that listens.
 struct Proxy {
@@ -42,12 +42,14 @@ struct Proxy {
 pub async fn run(config: Config, source: Source) -> anyhow::Result<()> {
     let grace = config.timeouts.drain;
     let drain = Drain::new();
-    let proxy = Proxy::start(config, &drain).await?;
+    // Before anybody can connect: unheard, a signal ends the process on the spot.
     let until = until_told()?;
+    let hangup = signal(SignalKind::hangup())?;
+    let proxy = Proxy::start(config, &drain).await?;
     tokio::pin!(until);
     tokio::select! {
         () = &mut until => {}
-        () = proxy.follow(&source) => {}
+        () = proxy.follow(&source, hangup) => {}
     }
     proxy.leave(grace).await
 }
@@ -58,6 +60,7 @@ pub async fn run(config: Config, source: Source) -> anyhow::Result<()> {
 /// An address can't be listened on.
 pub async fn demo(listen: SocketAddr, admin: Option<SocketAddr>) -> anyhow::Result<()> {
     const SEED: u64 = 7;
+    let until = until_told()?;
     let drain = Drain::new();
     let origin = demo::origin::spawn(&drain, SEED).await?;
     let mut config = Config::new(format!("http://{}", origin.addr).parse()?);
@@ -75,7 +78,7 @@ pub async fn demo(listen: SocketAddr, admin: Option<SocketAddr>) -> anyhow::Resu
     };
     demo::colleague::spawn(&drain, front, &origin, SEED);
     say(&demo::instructions(proxy.addr, proxy.admin));
-    until_told()?.await;
+    until.await;
     proxy.leave(Duration::from_secs(2)).await
 }
 
@@ -125,31 +128,35 @@ impl Proxy {
     }
 
     /// Reads the configuration again on each change and each SIGHUP. Never returns.
-    async fn follow(&self, source: &Source) {
-        let mut hangup = signal(SignalKind::hangup()).ok();
+    async fn follow(&self, source: &Source, mut hangup: Signal) {
         let mut file = source.file.as_deref().and_then(|path| {
             let watching = config::watch_file(path);
             watching.inspect_err(|error| tracing::warn!(%error, "changes need a SIGHUP")).ok()
         });
         // The file may have changed between its first reading and the watch, which would never
         // speak of it.
-        if let Ok(config) = source.load()
-            && format!("{config:?}") != format!("{:?}", self.live.load().config)
-        {
-            self.reload(config);
+        let first = source.load();
+        let known = format!("{:?}", self.live.load().config);
+        if first.as_ref().map_or(true, |config| format!("{config:?}") != known) {
+            self.take_up(first);
         }
         loop {
             tokio::select! {
-                Some(()) = async { hangup.as_mut()?.recv().await }, if hangup.is_some() => {}
+                Some(()) = hangup.recv() => {}
                 () = async { if let Some(file) = &mut file { file.changed().await } },
                     if file.is_some() => {}
                 else => std::future::pending().await,
             }
-            match source.load() {
-                Ok(config) => self.reload(config),
-                Err(faults) => {
-                    tracing::error!("the configuration has faults, nothing changed:\n{faults}");
-                }
+            self.take_up(source.load());
+        }
+    }
+
+    /// A faulty configuration changes nothing, and says so.
+    fn take_up(&self, read: Result<Config, Faults>) {
+        match read {
+            Ok(config) => self.reload(config),
+            Err(faults) => {
+                tracing::error!("the configuration has faults, nothing changed:\n{faults}");
             }
         }
     }
