@@ -1,6 +1,6 @@
 //! What must be true at every instant, and at the end.
 
-use crate::client::{Client, Standing};
+use crate::client::Standing;
 use crate::origin::About;
 use crate::world::World;
 use std::time::Duration;
@@ -22,7 +22,25 @@ impl World {
         if topics > self.proxy.config.limits.topics {
             return Err(format!("invariant 9: {topics} topics"));
         }
-        (0..self.clients.len()).try_for_each(|at| self.check_client(at))
+        (0..self.clients.len()).try_for_each(|at| {
+            self.is_told_at_once(at)?;
+            self.check_client(at)
+        })
+    }
+
+    /// Who reads everything isn't left with a state that the origin has ceased to give.
+    fn is_told_at_once(&self, at: usize) -> Result<(), String> {
+        let (client, state) = (&self.clients[at], self.origin.state());
+        if client.appetite.is_some() {
+            return Ok(());
+        }
+        for topic in client.stream().into_iter().flat_map(|stream| &stream.topics) {
+            let about = (client.sid.clone(), topic.path);
+            if topic.standing == Standing::Vouched && state.fails(&about) {
+                return Err(format!("invariant 3: client {at} wasn't told that {about:?} fails"));
+            }
+        }
+        Ok(())
     }
 
     /// Whatever this client would answer locally now.
@@ -39,7 +57,7 @@ impl World {
             })
             .collect();
         for (path, body, age) in local {
-            let about = (client_sid(&self.clients[at]), path);
+            let about = (self.clients[at].sid.clone(), path);
             let state = self.origin.state();
             let items = state.items_of(&about, &body)?;
             let oldest = now.checked_sub(age + slack(age)).unwrap_or(now);
@@ -91,9 +109,14 @@ impl World {
     pub fn settled(&self) -> Result<(), String> {
         let state = self.origin.state();
         for (at, client) in self.clients.iter().enumerate() {
-            let Some(stream) = client.stream() else { continue };
-            for topic in &stream.topics {
-                let about = (client_sid(client), topic.path);
+            // A minute is what it was told to wait because all its topics are gone.
+            let minute = Instant::now() + Duration::from_secs(30);
+            let back = client.back.is_some_and(|back| back < minute);
+            if back || client.streams.iter().any(|stream| stream.hello.is_none()) {
+                return Err(format!("invariant 7: client {at} is still on its way back"));
+            }
+            for topic in client.stream().into_iter().flat_map(|stream| &stream.topics) {
+                let about = (client.sid.clone(), topic.path);
                 let held = client.held.get(&topic.path);
                 let last = state.last(topic.path);
                 let holds = held.is_some_and(|held| {
@@ -102,7 +125,7 @@ impl World {
                 let done = match &topic.standing {
                     Standing::Gone(_) => true,
                     // There never will be room.
-                    Standing::Stale(reason) => reason == "limit",
+                    Standing::Stale(_) => self.proxy.config.limits.snapshots < 10_000,
                     Standing::Vouched => holds,
                     Standing::Unknown => false,
                 };
@@ -117,8 +140,4 @@ impl World {
         }
         Ok(())
     }
-}
-
-fn client_sid(client: &Client) -> String {
-    client.sid.clone()
 }

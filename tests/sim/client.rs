@@ -122,7 +122,9 @@ impl Client {
             return;
         };
         let newer = self.held.get(&path).is_none_or(|held| {
-            held.epoch != new.epoch || new.seq >= held.seq || held.hash == new.hash
+            // Equal states may have unequal bodies, where fields are ignored: deltas start from
+            // the stream's.
+            held.epoch != new.epoch || (new.seq >= held.seq && held.hash != new.hash)
         });
         if newer {
             self.hold(path, new);

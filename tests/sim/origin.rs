@@ -59,6 +59,8 @@ pub struct State {
     pub faults: [Fault; PATHS.len()],
     /// Complete answers, in order of completion.
     pub shown: BTreeMap<About, Vec<Shown>>,
+    /// When the newest central poll began that was answered with anything but a state.
+    pub failed: BTreeMap<About, Instant>,
     /// Central polls under way.
     pub running: BTreeMap<About, usize>,
     /// Streams that want the topic now.
@@ -96,6 +98,7 @@ impl Script {
             etags: true,
             faults: [Fault::None; PATHS.len()],
             shown: BTreeMap::new(),
+            failed: BTreeMap::new(),
             running: BTreeMap::new(),
             wanted: BTreeMap::new(),
             rotated: BTreeSet::new(),
@@ -122,11 +125,19 @@ impl Script {
         sleep(plan.before).await;
         let outcome = self.state().read(&about, &fields, plan.fault);
         sleep(plan.after).await;
-        let (answer, items) = outcome?;
         let mut state = self.state();
-        if let Some(items) = items {
-            state.shown.entry(about.clone()).or_default().push(Shown { begun, items });
+        let shown = outcome.as_ref().ok().and_then(|(_, items)| items.clone());
+        match shown {
+            Some(items) => {
+                state.shown.entry(about.clone()).or_default().push(Shown { begun, items });
+            }
+            None if asker == Asker::Poller => {
+                let failed = state.failed.entry(about.clone()).or_insert(begun);
+                *failed = begun.max(*failed);
+            }
+            None => {}
         }
+        let (answer, _) = outcome?;
         if asker == Asker::Poller && answer.headers.contains_key(header::SET_COOKIE) {
             state.rotated.insert(about);
         }
@@ -307,6 +318,12 @@ impl State {
             let until = history.get(at + 1).map(|(next, _)| *next);
             **known == *items && until.is_none_or(|until| until >= since)
         })
+    }
+
+    /// True if the newest answer that can be known was no state.
+    pub fn fails(&self, about: &About) -> bool {
+        let shown = self.shown.get(about).into_iter().flatten().map(|shown| shown.begun).max();
+        self.failed.get(about).is_some_and(|failed| shown.is_none_or(|shown| shown < *failed))
     }
 
     /// When the earliest answer began that shows this state and did not begin before `since`.

@@ -49,7 +49,8 @@ pub fn config(rng: &mut fastrand::Rng) -> Config {
     config.poll.rate = if rng.bool() { 10 } else { 200 };
     config.poll.timeout = Duration::from_millis(rng.u64(1500..5000));
     config.poll.linger = Duration::from_secs(rng.u64(1..30));
-    config.stream.lifetime = Duration::from_secs(rng.u64(10..60));
+    // Where streams last, nothing is mended by opening them anew.
+    config.stream.lifetime = Duration::from_secs(if rng.bool() { 3600 } else { rng.u64(10..60) });
     config
 }
 

@@ -302,7 +302,11 @@ impl World {
         }
         match next {
             Next::GoOn => {}
-            Next::Anew(path) => self.open(at, Some(path))?,
+            Next::Anew(path) => {
+                // First leave: at the cap there may be no room for another.
+                self.leave(at);
+                self.open(at, Some(path))?;
+            }
             Next::Back(retry) => self.clients[at].back = Some(now + retry),
         }
         self.check_client(at)
@@ -349,6 +353,8 @@ impl World {
             client.wrote = Some(Instant::now());
             let must = client.must.entry(path).or_default();
             *must = made.max(*must);
+            // As apps do after a write.
+            client.due.insert(path, Instant::now());
         }
     }
 }

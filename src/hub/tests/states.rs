@@ -105,9 +105,10 @@ async fn a_304_to_another_state_than_the_present_one_is_asked_again() {
     sleep(SECOND - Duration::from_millis(100)).await;
     let _ = rig.passes("/a", begun, "[2]");
     reader.expect("snapshot", "[2]").await;
-    let asked = rig.asked();
+    let (asked, then) = (rig.asked(), Instant::now());
     reader.expect("snapshot", "[1]").await;
     assert_eq!(rig.asked(), asked + 1);
+    assert!(then.elapsed() < SECOND / 2, "it waited for the cadence");
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,11 +117,15 @@ async fn failures_make_it_stale_and_the_next_answer_current() {
     let mut reader = rig.stream("/a");
     reader.expect("snapshot", "[1]").await;
     for (says, reason) in [
+        (Says::Status(500), r#"{"reason":"status","status":500}"#),
         (Says::Status(404), r#"{"reason":"status","status":404}"#),
         (Says::Nothing, r#"{"reason":"error"}"#),
     ] {
         rig.says(says);
+        rig.hub.hint(|_| true);
+        let hinted = Instant::now();
         reader.expect("stale", reason).await;
+        assert_eq!(hinted.elapsed(), Duration::from_millis(30), "it waited for a beat");
         reader.expect_nothing(10 * SECOND).await;
         rig.says(Says::Body("[1]"));
         reader.expect("current", "\"seq\":1").await;
