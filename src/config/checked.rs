@@ -1,7 +1,9 @@
 //! The checked form: every value is usable as it stands.
 
 use super::Glob;
+use ipnet::IpNet;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How far Pollcast goes, of a watch or of the whole proxy: each step includes the ones before it.
@@ -33,8 +35,21 @@ impl std::fmt::Display for Mode {
 pub struct Config {
     /// Where clients connect.
     pub listen: SocketAddr,
+    /// Other processes may listen on the same address at the same time.
+    pub reuse_port: bool,
     /// The server behind us: scheme, authority, no path.
     pub origin: http::Uri,
+    /// Where the origin listens, if on a Unix socket; [`Config::origin`] is `http://localhost`
+    /// then.
+    pub origin_socket: Option<PathBuf>,
+    /// Which protocol the origin is spoken to in.
+    pub origin_protocol: OriginProtocol,
+    /// PEM file of the certificates that may sign the origin's; `None` is the system's.
+    pub origin_ca: Option<PathBuf>,
+    /// Which `Host` the origin sees.
+    pub origin_host: OriginHost,
+    /// What the origin is told of a request's way.
+    pub forwarding: Forwarding,
     /// Ceiling for every watch.
     pub mode: Mode,
     /// Path prefix of the own endpoints: begins with `/`, doesn't end with one.
@@ -45,6 +60,8 @@ pub struct Config {
     pub watches: Vec<Watch>,
     /// The script tag in HTML.
     pub inject: Inject,
+    /// TLS for clients.
+    pub tls: Tls,
     /// The operator's listener.
     pub admin: Admin,
     /// Log lines.
@@ -57,6 +74,67 @@ pub struct Config {
     pub stream: StreamTimes,
     /// Passthrough.
     pub timeouts: Timeouts,
+}
+
+/// Which protocol the origin is spoken to in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OriginProtocol {
+    /// HTTP/1.1 in clear text; over TLS what ALPN agrees on, HTTP/2 first.
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, in clear text by prior knowledge.
+    Http2,
+}
+
+/// Which `Host` the origin sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OriginHost {
+    /// The client's own.
+    Keep,
+    /// The origin's, as the config names it.
+    Origin,
+}
+
+/// What the origin is told of a request's way.
+#[derive(Clone, Debug)]
+pub struct Forwarding {
+    /// Which fields are written.
+    pub fields: Vec<ForwardingField>,
+    /// Whose forwarding fields are believed and appended to; everybody else's are replaced.
+    pub trusted: Vec<IpNet>,
+    /// Whether a request says `Via`, which finds loops.
+    pub via: bool,
+}
+
+/// A field that tells the origin of a request's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardingField {
+    /// `X-Forwarded-For`.
+    For,
+    /// `X-Forwarded-Proto`.
+    Proto,
+    /// `X-Forwarded-Host`.
+    Host,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+/// TLS for clients: both files, or neither, which is clear text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM file: the certificate first, then those between it and the root.
+    pub certificate: Option<PathBuf>,
+    /// PEM file of its private key.
+    pub key: Option<PathBuf>,
+}
+
+impl Tls {
+    /// Certificate and key, if clients speak TLS.
+    #[must_use]
+    pub fn files(&self) -> Option<(&Path, &Path)> {
+        self.certificate.as_deref().zip(self.key.as_deref())
+    }
 }
 
 /// Which request fields tell users apart.
@@ -150,6 +228,8 @@ pub struct Limits {
     pub snapshots: usize,
     /// Bytes of a stream request's body.
     pub stream_request: usize,
+    /// Bytes of a request target.
+    pub target: usize,
     /// Bytes of a message head, and of the buffer that reads it.
     pub head: usize,
     /// Number of past states kept per topic, for deltas to slow readers and resumed streams.
@@ -203,107 +283,16 @@ pub struct Timeouts {
     pub connect: Duration,
     /// From the request to the origin's response head.
     pub origin_head: Duration,
+    /// A request body that doesn't move for this long is given up.
+    pub client_body: Duration,
+    /// A client that takes nothing of an answer for this long is cut off.
+    pub client_write: Duration,
+    /// An answer's body that doesn't move for this long is cut off.
+    pub origin_body: Duration,
+    /// A tunnel in which nothing moves for this long is cut.
+    pub upgrade: Duration,
     /// Idle origin connections are kept this long.
     pub idle: Duration,
     /// Time to leave: what isn't finished then is cut.
     pub drain: Duration,
-}
-
-impl Config {
-    /// All defaults, for one origin and no watch.
-    #[must_use]
-    pub fn new(origin: http::Uri) -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            origin,
-            mode: Mode::Push,
-            prefix: "/__pollcast".to_owned(),
-            identity: Identity {
-                headers: vec![http::header::AUTHORIZATION],
-                cookies: vec!["*".to_owned()],
-                cache_busters: ["_", "t", "ts", "cb"].map(str::to_owned).to_vec(),
-                irrelevant: Vec::new(),
-            },
-            watches: Vec::new(),
-            inject: Inject { enabled: true },
-            admin: Admin { listen: Some(SocketAddr::from(([127, 0, 0, 1], 9090))) },
-            log: Log { level: "info".to_owned(), format: LogFormat::Text },
-            limits: Limits::default(),
-            poll: Poll::default(),
-            stream: StreamTimes::default(),
-            timeouts: Timeouts::default(),
-        }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 20_000,
-            streams: 10_000,
-            topics: 10_000,
-            topics_per_stream: 100,
-            body: 1 << 20,
-            snapshots: 256 << 20,
-            stream_request: 64 << 10,
-            head: 64 << 10,
-            history: 4,
-        }
-    }
-}
-
-impl Default for Poll {
-    fn default() -> Self {
-        Self {
-            rate: 200,
-            concurrency: 32,
-            timeout: Duration::from_secs(10),
-            min_interval: Duration::from_millis(250),
-            default_interval: Duration::from_secs(5),
-            settle: [Duration::from_millis(250), Duration::from_secs(1)],
-            collapse_max_age: Duration::from_secs(1),
-            reauthorize: Duration::from_secs(60),
-            linger: Duration::from_secs(30),
-            breaker_failures: 5,
-        }
-    }
-}
-
-impl Default for StreamTimes {
-    fn default() -> Self {
-        Self {
-            beat: Duration::from_secs(15),
-            lifetime: Duration::from_secs(3600),
-            write_timeout: Duration::from_secs(30),
-            off_retry: Duration::from_secs(15),
-        }
-    }
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            client_head: Duration::from_secs(30),
-            connect: Duration::from_secs(5),
-            origin_head: Duration::from_secs(120),
-            idle: Duration::from_secs(60),
-            drain: Duration::from_secs(30),
-        }
-    }
-}
-
-impl Watch {
-    /// A watch with every default, named after its glob.
-    #[must_use]
-    pub fn new(path: Glob) -> Self {
-        Self {
-            name: path.as_str().to_owned(),
-            path,
-            mode: Mode::Push,
-            percent: 100,
-            interval: Interval::Auto,
-            write_hints: Vec::new(),
-            ignore: Vec::new(),
-        }
-    }
 }

@@ -35,7 +35,7 @@ fn rules(config: &Config) -> Vec<([&'static str; 2], String)> {
     };
     let (listen, origin) = (config.listen, &config.origin);
     rule(
-        !calls_itself(listen, origin),
+        config.origin_socket.is_some() || !calls_itself(listen, origin),
         ["origin", "listen"],
         format!("{origin} is where Pollcast itself listens: name the server behind it"),
     );
@@ -56,6 +56,16 @@ fn rules(config: &Config) -> Vec<([&'static str; 2], String)> {
         "poll.default_interval must not be shorter than poll.min_interval: raise the one or lower \
          the other"
             .to_owned(),
+    );
+    rule(
+        config.tls.certificate.is_some() == config.tls.key.is_some(),
+        ["tls.certificate", "tls.key"],
+        "tls.certificate and tls.key go together: name both files, or neither".to_owned(),
+    );
+    rule(
+        config.origin_ca.is_none() || origin.scheme_str() == Some("https"),
+        ["origin_ca", "origin"],
+        "only an https:// origin has a certificate to check: take origin_ca out".to_owned(),
     );
     let identity = &config.identity;
     rule(
@@ -113,8 +123,9 @@ fn calls_itself(listen: SocketAddr, origin: &http::Uri) -> bool {
             Err(_) => return false,
         },
     };
+    let default = if origin.scheme_str() == Some("https") { 443 } else { 80 };
     let reaches = ip == listen.ip() || (listen.ip().is_unspecified() && ip.is_loopback());
-    reaches && origin.port_u16().unwrap_or(80) == listen.port()
+    reaches && origin.port_u16().unwrap_or(default) == listen.port()
 }
 
 /// Port 0 is a different port each time.

@@ -4,7 +4,7 @@
 
 use super::nouns as noun;
 use super::value::{Read, Value, duration, list, number, size, truth, word};
-use super::{Config, Glob, Interval, LogFormat, Mode};
+use super::{Config, ForwardingField, Glob, Interval, LogFormat, Mode, OriginHost, OriginProtocol};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -69,6 +69,8 @@ pub(super) static SECTIONS: &[Section] = &[
     Section { name: "", keys: TOP },
     Section { name: "identity", keys: IDENTITY },
     Section { name: "inject", keys: INJECT },
+    Section { name: "forwarding", keys: FORWARDING },
+    Section { name: "tls", keys: TLS },
     Section { name: "admin", keys: ADMIN },
     Section { name: "log", keys: LOG },
     Section { name: "limits", keys: LIMITS },
@@ -79,7 +81,20 @@ pub(super) static SECTIONS: &[Section] = &[
 
 static TOP: &[Key<Config>] = &[
     key("listen", |c, v| put(&mut c.listen, noun::listen(v))),
-    key("origin", |c, v| put(&mut c.origin, noun::origin(v))),
+    key("reuse_port", |c, v| put(&mut c.reuse_port, truth(v))),
+    key("origin", |c, v| {
+        (c.origin, c.origin_socket) = noun::origin(v)?;
+        Ok(())
+    }),
+    key("origin_host", |c, v| {
+        let hosts = [("keep", OriginHost::Keep), ("origin", OriginHost::Origin)];
+        put(&mut c.origin_host, word(v, &hosts))
+    }),
+    key("origin_protocol", |c, v| put(&mut c.origin_protocol, origin_protocol(v))),
+    key("origin_ca", |c, v| put(&mut c.origin_ca, noun::path_or(v, "system"))),
+    key("trusted_proxies", |c, v| {
+        put(&mut c.forwarding.trusted, list(v, "10.0.0.0/8", noun::network))
+    }),
     key("mode", |c, v| put(&mut c.mode, noun::mode(v))),
     key("prefix", |c, v| put(&mut c.prefix, noun::prefix(v))),
 ];
@@ -109,6 +124,16 @@ pub(super) static WATCH: &[Key<WatchForm>] = &[
 
 static INJECT: &[Key<Config>] = &[key("enabled", |c, v| put(&mut c.inject.enabled, truth(v)))];
 
+static FORWARDING: &[Key<Config>] = &[
+    key("fields", |c, v| put(&mut c.forwarding.fields, list(v, "x-forwarded-for", forwarding))),
+    key("via", |c, v| put(&mut c.forwarding.via, truth(v))),
+];
+
+static TLS: &[Key<Config>] = &[
+    key("certificate", |c, v| put(&mut c.tls.certificate, noun::path_or(v, "off"))),
+    key("key", |c, v| put(&mut c.tls.key, noun::path_or(v, "off"))),
+];
+
 static ADMIN: &[Key<Config>] =
     &[key("listen", |c, v| put(&mut c.admin.listen, noun::listen_or_off(v)))];
 
@@ -127,6 +152,8 @@ static LIMITS: &[Key<Config>] = &[
     key("body", |c, v| put(&mut c.limits.body, size(v, KIB..=64 * MIB))),
     key("snapshots", |c, v| put(&mut c.limits.snapshots, size(v, MIB..=64 * GIB))),
     key("stream_request", |c, v| put(&mut c.limits.stream_request, size(v, KIB..=16 * MIB))),
+    // The HTTP library itself takes 65,534 bytes at most.
+    key("target", |c, v| put(&mut c.limits.target, size(v, KIB..=63 * KIB))),
     // Below 8 KiB hyper refuses to start.
     key("head", |c, v| put(&mut c.limits.head, size(v, 8 * KIB..=MIB))),
     key("history", |c, v| put(&mut c.limits.history, number(v, 0..=64))),
@@ -158,9 +185,32 @@ static TIMEOUTS: &[Key<Config>] = &[
     key("client_head", |c, v| put(&mut c.timeouts.client_head, duration(v, ms(100, 10 * MINUTE)))),
     key("connect", |c, v| put(&mut c.timeouts.connect, duration(v, ms(10, 5 * MINUTE)))),
     key("origin_head", |c, v| put(&mut c.timeouts.origin_head, duration(v, ms(100, HOUR)))),
+    key("client_body", |c, v| put(&mut c.timeouts.client_body, duration(v, ms(100, DAY)))),
+    key("client_write", |c, v| put(&mut c.timeouts.client_write, duration(v, ms(100, DAY)))),
+    key("origin_body", |c, v| put(&mut c.timeouts.origin_body, duration(v, ms(100, DAY)))),
+    key("upgrade", |c, v| put(&mut c.timeouts.upgrade, duration(v, ms(100, 7 * DAY)))),
     key("idle", |c, v| put(&mut c.timeouts.idle, duration(v, ms(0, HOUR)))),
     key("drain", |c, v| put(&mut c.timeouts.drain, duration(v, ms(0, HOUR)))),
 ];
+
+fn origin_protocol(value: &Value<'_>) -> Read<OriginProtocol> {
+    let protocols = [
+        ("auto", OriginProtocol::Auto),
+        ("http1", OriginProtocol::Http1),
+        ("http2", OriginProtocol::Http2),
+    ];
+    word(value, &protocols)
+}
+
+fn forwarding(value: &Value<'_>) -> Read<ForwardingField> {
+    let fields = [
+        ("x-forwarded-for", ForwardingField::For),
+        ("x-forwarded-proto", ForwardingField::Proto),
+        ("x-forwarded-host", ForwardingField::Host),
+        ("forwarded", ForwardingField::Forwarded),
+    ];
+    word(value, &fields)
+}
 
 fn settle(value: &Value<'_>) -> Read<[Duration; 2]> {
     let advice = "must be two times, the shorter one first, as in [\"250ms\", \"1s\"]";

@@ -5,6 +5,7 @@
 
 mod checked;
 mod cross;
+mod defaults;
 mod fault;
 mod file;
 mod follow;
@@ -17,8 +18,8 @@ mod tests;
 mod value;
 
 pub use checked::{
-    Admin, Config, Identity, Inject, Interval, Limits, Log, LogFormat, Mode, Poll, StreamTimes,
-    Timeouts, Watch,
+    Admin, Config, Forwarding, ForwardingField, Identity, Inject, Interval, Limits, Log, LogFormat,
+    Mode, OriginHost, OriginProtocol, Poll, StreamTimes, Timeouts, Tls, Watch,
 };
 pub use fault::Faults;
 pub use file::{Flags, parse};

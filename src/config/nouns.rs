@@ -3,8 +3,10 @@
 use super::value::{Read, Value, duration, refuse, text, word};
 use super::{Glob, Interval, Mode};
 use http::{HeaderName, Uri};
-use std::net::SocketAddr;
+use ipnet::IpNet;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Where to listen: an IP address and a port. `localhost` is 127.0.0.1.
@@ -25,26 +27,25 @@ pub(super) fn listen_or_off(value: &Value<'_>) -> Read<Option<SocketAddr>> {
     if text(value, "127.0.0.1:9090")? == "off" { Ok(None) } else { listen(value).map(Some) }
 }
 
-/// The origin: `http`, host, perhaps a port, nothing else. Never repeats a text that may hold a
-/// password.
-pub(super) fn origin(value: &Value<'_>) -> Read<Uri> {
+/// The origin: a scheme, a host, perhaps a port, nothing else; or a Unix socket. Never repeats a
+/// text that may hold a password.
+pub(super) fn origin(value: &Value<'_>) -> Read<(Uri, Option<PathBuf>)> {
     let written = text(value, "http://127.0.0.1:3000")?;
-    let advice = "write \"http://host:port\"";
+    let advice = "write \"http://host:port\", \"https://host\" or \"unix:/path/of/the.socket\"";
+    if let Some(path) = written.strip_prefix("unix:") {
+        if !path.starts_with('/') || path.starts_with("//") {
+            return refuse(value, format!("is no path of a socket: {advice}"));
+        }
+        return Ok((Uri::from_static("http://localhost"), Some(PathBuf::from(path))));
+    }
     let Ok(uri) = written.parse::<Uri>() else {
         return refuse(value, format!("is no URL: {advice}"));
     };
     let Some(authority) = uri.authority().filter(|_| uri.scheme().is_some()) else {
         return refuse(value, format!("has no scheme: {advice}"));
     };
-    match uri.scheme_str() {
-        Some("http") => {}
-        Some("https") => {
-            return refuse(
-                value,
-                format!("TLS origins aren't available in this version: {advice}"),
-            );
-        }
-        _ => return refuse(value, format!("has an unknown scheme: {advice}")),
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return refuse(value, format!("has an unknown scheme: {advice}"));
     }
     if authority.as_str().contains('@') {
         let advice = "take them out; Pollcast forwards each client's own credentials";
@@ -60,7 +61,26 @@ pub(super) fn origin(value: &Value<'_>) -> Read<Uri> {
         let advice = "take it out; requests keep the path they come with";
         return refuse(value, format!("must not have a path, query or fragment: {advice}"));
     }
-    Ok(uri)
+    Ok((uri, None))
+}
+
+/// The path of a file, or the word that means none.
+pub(super) fn path_or(value: &Value<'_>, none: &str) -> Read<Option<PathBuf>> {
+    match text(value, "/etc/pollcast/file.pem")? {
+        "" => refuse(value, format!("\"\" is no path: write one, or \"{none}\"")),
+        word if word == none => Ok(None),
+        path => Ok(Some(PathBuf::from(path))),
+    }
+}
+
+/// An address or a network in CIDR notation.
+pub(super) fn network(value: &Value<'_>) -> Read<IpNet> {
+    let written = text(value, "10.0.0.0/8")?;
+    let network = written.parse::<IpNet>().map(|network| network.trunc());
+    network.or_else(|_| written.parse::<IpAddr>().map(IpNet::from)).or_else(|_| {
+        let advice = "write \"10.0.0.7\" or \"10.0.0.0/8\"";
+        refuse(value, format!("\"{written}\" is no address and no network: {advice}"))
+    })
 }
 
 /// The path prefix of the own endpoints.

@@ -27,9 +27,9 @@ fn each_fault_says_what_and_what_to_do() {
 #[test]
 fn origins_are_http_and_nothing_more() {
     for (origin, want) in [
-        ("127.0.0.1:3000", "has no scheme: write \"http://host:port\""),
-        ("ftp://x", "has an unknown scheme: write \"http://host:port\""),
-        ("https://x", "TLS origins aren't available in this version: write \"http://host:port\""),
+        ("127.0.0.1:3000", "has no scheme: {ADVICE}"),
+        ("ftp://x", "has an unknown scheme: {ADVICE}"),
+        ("unix:app.sock", "is no path of a socket: {ADVICE}"),
         (
             "http://user:secret@x",
             "must not carry a user name or password: take them out; \
@@ -45,18 +45,28 @@ fn origins_are_http_and_nothing_more() {
             "must not have a path, query or fragment: take it out; \
              requests keep the path they come with",
         ),
-        ("http://x:0", "names no host or port 0: write \"http://host:port\""),
-        ("http://x:99999", "has a port that is no port: write \"http://host:port\""),
-        ("http://", "is no URL: write \"http://host:port\""),
+        ("http://x:0", "names no host or port 0: {ADVICE}"),
+        ("http://x:99999", "has a port that is no port: {ADVICE}"),
+        ("http://", "is no URL: {ADVICE}"),
         (
             "http://localhost:8080",
             "http://localhost:8080/ is where Pollcast itself listens: name the server behind it",
         ),
     ] {
         let faults = parse(&format!("origin = '{origin}'"), "p.toml").unwrap_err();
+        let advice = "write \"http://host:port\", \"https://host\" or \
+                      \"unix:/path/of/the.socket\"";
+        let want = want.replace("{ADVICE}", advice);
         assert_eq!(faults.to_string(), format!("p.toml:1: origin: {want}"));
     }
-    for origin in ["http://x", "http://x:1/", "http://[::1]:3000", "http://my_service:3000"] {
+    for origin in [
+        "http://x",
+        "http://x:1/",
+        "http://[::1]:3000",
+        "http://my_service:3000",
+        "https://x",
+        "unix:/run/app.sock",
+    ] {
         parse(&format!("origin = '{origin}'"), "p.toml").expect(origin);
     }
 }
