@@ -1,7 +1,7 @@
 //! Whose fault an error is, and which status it becomes.
 
 use crate::http::{Body, BoxError};
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 
 /// Who has to mend it: the first thing an operator asks.
@@ -22,6 +22,10 @@ pub enum Cause {
     BadRequest(&'static str),
     /// The client used something that Pollcast doesn't carry.
     Unsupported(&'static str),
+    /// The client used a method that Pollcast doesn't carry.
+    NotAllowed(&'static str),
+    /// The request has been here before.
+    Loop,
     /// The client left, or its body broke off.
     ClientLeft,
     /// The origin's host name has no address.
@@ -32,6 +36,8 @@ pub enum Cause {
     Unreachable,
     /// The origin didn't accept a connection in time.
     ConnectTimeout,
+    /// The origin's certificate isn't trusted, or it doesn't speak TLS.
+    Tls,
     /// The origin sent no response head in time.
     HeadTimeout,
     /// The origin closed or reset the connection before its response head was complete.
@@ -51,6 +57,11 @@ impl Cause {
         match self {
             Self::BadRequest(why) => (Client, StatusCode::BAD_REQUEST, why, "bad_request"),
             Self::Unsupported(why) => (Client, StatusCode::NOT_IMPLEMENTED, why, "unsupported"),
+            Self::NotAllowed(why) => (Client, StatusCode::METHOD_NOT_ALLOWED, why, "not_allowed"),
+            Self::Loop => {
+                let text = "the request runs in a circle: the origin leads back to Pollcast";
+                (Us, StatusCode::LOOP_DETECTED, text, "loop")
+            }
             Self::ClientLeft => {
                 (Client, StatusCode::BAD_REQUEST, "the request broke off", "client_left")
             }
@@ -60,6 +71,7 @@ impl Cause {
             Self::ConnectTimeout => {
                 (Origin, LATE, "the origin didn't accept the connection in time", "timeout")
             }
+            Self::Tls => (Origin, BAD, "the TLS handshake with the origin failed", "tls"),
             Self::HeadTimeout => (Origin, LATE, "the origin didn't answer in time", "timeout"),
             Self::Closed => {
                 (Origin, BAD, "the origin closed the connection before it answered", "closed")
@@ -129,6 +141,11 @@ impl Error {
         response
             .headers_mut()
             .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            // RFC 9110 §15.5.6 asks for it; what the origin allows is its own affair.
+            let carried = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+            response.headers_mut().insert(ALLOW, carried);
+        }
         response
     }
 

@@ -35,6 +35,8 @@ impl std::fmt::Display for Mode {
 pub struct Config {
     /// Where clients connect.
     pub listen: SocketAddr,
+    /// Threads that carry connections; `None` is one for each core.
+    pub workers: Option<usize>,
     /// Other processes may listen on the same address at the same time.
     pub reuse_port: bool,
     /// The server behind us: scheme, authority, no path.
@@ -74,6 +76,15 @@ pub struct Config {
     pub stream: StreamTimes,
     /// Passthrough.
     pub timeouts: Timeouts,
+}
+
+impl Config {
+    /// Threads that carry connections.
+    #[must_use]
+    pub fn worker_count(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.workers.unwrap_or_else(cores)
+    }
 }
 
 /// Which protocol the origin is spoken to in.

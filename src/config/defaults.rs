@@ -13,6 +13,7 @@ impl Config {
     pub fn new(origin: http::Uri) -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            workers: None,
             reuse_port: false,
             origin,
             origin_socket: None,

@@ -81,6 +81,7 @@ pub(super) static SECTIONS: &[Section] = &[
 
 static TOP: &[Key<Config>] = &[
     key("listen", |c, v| put(&mut c.listen, noun::listen(v))),
+    key("workers", |c, v| put(&mut c.workers, noun::workers(v))),
     key("reuse_port", |c, v| put(&mut c.reuse_port, truth(v))),
     key("origin", |c, v| {
         (c.origin, c.origin_socket) = noun::origin(v)?;

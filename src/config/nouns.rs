@@ -1,6 +1,6 @@
 //! Readers of the values that mean something to a proxy: addresses, names, globs, pointers.
 
-use super::value::{Read, Value, duration, refuse, text, word};
+use super::value::{Read, Value, duration, number, refuse, text, word};
 use super::{Glob, Interval, Mode};
 use http::{HeaderName, Uri};
 use ipnet::IpNet;
@@ -62,6 +62,19 @@ pub(super) fn origin(value: &Value<'_>) -> Read<(Uri, Option<PathBuf>)> {
         return refuse(value, format!("must not have a path, query or fragment: {advice}"));
     }
     Ok((uri, None))
+}
+
+/// A number of threads, or `auto`.
+pub(super) fn workers(value: &Value<'_>) -> Read<Option<usize>> {
+    if value.get_ref().as_str() == Some("auto") {
+        return Ok(None);
+    }
+    number(value, 1..=1024).map(Some).map_err(|mut problems| {
+        for problem in &mut problems {
+            problem.text.push_str(", or \"auto\"");
+        }
+        problems
+    })
 }
 
 /// The path of a file, or the word that means none.

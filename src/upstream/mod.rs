@@ -1,13 +1,22 @@
 //! The origin: forward (passthrough), tunnel (upgrades), fetch (central polls; the only file that
 //! names reqwest).
 
+mod answering;
+mod dial;
+mod exchange;
+mod expect;
 mod failure;
 mod fetch;
 mod forward;
+mod link;
+mod outbound;
 mod patience;
-mod reuse;
+mod pool;
+mod silence;
+mod trust;
 mod tunnel;
 
 pub use fetch::{Answer, Ask, HttpOrigin, Origin, PollError, Polling, is_askable};
 pub use forward::{Answer as Passed, Upstream};
+pub use pool::use_shard;
 pub use tunnel::join;

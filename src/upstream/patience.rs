@@ -6,23 +6,45 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Counts the frames of a request body that the origin's connection has taken. Clones share the
 /// count.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Progress(Arc<AtomicU64>);
+pub(super) struct Progress(Option<Arc<Counts>>);
+
+/// See [`Progress`].
+#[derive(Debug, Default)]
+struct Counts {
+    /// Frames taken.
+    frames: AtomicU64,
+    /// No more will be.
+    over: AtomicBool,
+}
 
 impl Progress {
     /// The same body, counted. A body that is in hand has nothing to wait for, and isn't wrapped.
-    pub(super) fn count(&self, body: Body) -> Body {
+    pub(super) fn of(body: Body) -> (Self, Body) {
         match body {
-            Body::Empty | Body::Full(_) => body,
-            moving if moving.is_end_stream() => moving,
-            moving => Body::boxed(Counted { body: moving, progress: self.clone() }),
+            Body::Empty | Body::Full(_) => (Self(None), body),
+            moving if moving.is_end_stream() => (Self(None), moving),
+            moving => {
+                let counts = Arc::<Counts>::default();
+                let counted = Counted { body: moving, counts: Arc::clone(&counts) };
+                (Self(Some(counts)), Body::Boxed(Box::pin(counted)))
+            }
         }
+    }
+
+    fn frames(&self) -> u64 {
+        self.0.as_ref().map_or(0, |counts| counts.frames.load(Ordering::Relaxed))
+    }
+
+    /// True once nothing of the body is left to send.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.as_ref().is_none_or(|counts| counts.over.load(Ordering::Relaxed))
     }
 
     /// Waits for `answer`, but at most `limit` after the last sign of life in the body: a long
@@ -35,11 +57,11 @@ impl Progress {
     ) -> Option<T> {
         let mut answer = pin!(answer);
         loop {
-            let before = self.0.load(Ordering::Relaxed);
+            let before = self.frames();
             if let Ok(answer) = tokio::time::timeout(limit, &mut answer).await {
                 return Some(answer);
             }
-            if self.0.load(Ordering::Relaxed) == before {
+            if self.frames() == before {
                 return None;
             }
         }
@@ -51,7 +73,7 @@ struct Counted {
     /// The body itself.
     body: Body,
     /// Where its frames are counted.
-    progress: Progress,
+    counts: Arc<Counts>,
 }
 
 impl HttpBody for Counted {
@@ -63,8 +85,11 @@ impl HttpBody for Counted {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if frame.is_ready() {
-            self.progress.0.fetch_add(1, Ordering::Relaxed);
+        if let Poll::Ready(frame) = &frame {
+            self.counts.frames.fetch_add(1, Ordering::Relaxed);
+            if frame.is_none() || self.body.is_end_stream() {
+                self.counts.over.store(true, Ordering::Relaxed);
+            }
         }
         frame
     }
@@ -91,8 +116,7 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(6)).await;
             (n < 3).then(|| (Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"x"))), n + 1))
         });
-        let progress = Progress::default();
-        let body = progress.count(Body::boxed(http_body_util::StreamBody::new(slow)));
+        let (progress, body) = Progress::of(Body::boxed(http_body_util::StreamBody::new(slow)));
         let origin = async {
             let _ = body.collect().await;
             std::future::pending::<()>().await

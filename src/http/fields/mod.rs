@@ -3,9 +3,12 @@
 //! Every function that takes fields away rebuilds the map in order. `HeaderMap::remove` would swap
 //! the last field into the hole, and the other side would see another order than was sent.
 
+mod forwarding;
+
+pub use forwarding::{asked_host, came_round, tell, trusts, via};
+
 use http::header::{CONNECTION, COOKIE, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use std::net::IpAddr;
 
 /// Prefix of Pollcast's own fields.
 const OWN_PREFIX: &str = "pollcast-";
@@ -39,9 +42,10 @@ const FOR_ALL: [&str; 12] = [
 ];
 
 /// Removes every field that concerns the connection it came on (RFC 9110 §7.6.1): `Connection`,
-/// what it names, and the fields known to be hop-by-hop. `Transfer-Encoding: chunked` stays where
-/// it was, since the body is framed that way again; `TE: trailers` stays, since trailers do cross
-/// (with the `TE` connection option that RFC 9110 §10.1.4 asks for).
+/// what it names, and the fields known to be hop-by-hop; and every `Pollcast-*` field, which
+/// neither side can forge so. `Transfer-Encoding: chunked` stays where it was, since the body is
+/// framed that way again; `TE: trailers` stays, since trailers do cross (with the `TE` connection
+/// option that RFC 9110 §10.1.4 asks for).
 #[must_use]
 pub fn strip_hop_by_hop(fields: HeaderMap) -> HeaderMap {
     strip(fields, false)
@@ -56,10 +60,15 @@ pub fn strip_for_tunnel(fields: HeaderMap) -> HeaderMap {
 }
 
 fn strip(fields: HeaderMap, tunnel: bool) -> HeaderMap {
+    let of_the_hop = |name: &HeaderName| HOP_BY_HOP.contains(&name.as_str()) || is_own(name);
+    if !fields.keys().any(of_the_hop) {
+        return fields;
+    }
     let nominated: Vec<String> =
         options(&fields).map(str::to_ascii_lowercase).filter(|o| !is_for_all(o)).collect();
     let trailers = list(&fields, &TE).any(|option| option.eq_ignore_ascii_case("trailers"));
-    let mut out = HeaderMap::with_capacity(fields.len());
+    // Room for what is told of the way: growing would hash all over again.
+    let mut out = HeaderMap::with_capacity(fields.len() + 4);
     let mut connection_at = false;
     each(fields, |name, value| {
         if *name == CONNECTION {
@@ -95,7 +104,10 @@ fn keeps(name: &HeaderName, value: &HeaderValue, nominated: &[String], tunnel: b
     }
     // `Trailer` announces what the body itself carries on; without it the trailers would be
     // dropped.
-    name == TRAILER || !(HOP_BY_HOP.contains(&name) || nominated.iter().any(|n| n == name))
+    name == TRAILER
+        || !(HOP_BY_HOP.contains(&name)
+            || name.starts_with(OWN_PREFIX)
+            || nominated.iter().any(|n| n == name))
 }
 
 fn is_for_all(name: &str) -> bool {
@@ -157,7 +169,7 @@ pub fn join_cookies(fields: HeaderMap) -> HeaderMap {
     if fields.get_all(COOKIE).iter().nth(1).is_none() {
         return fields;
     }
-    join(fields, &COOKIE, b"; ", None)
+    join(fields, &COOKIE, b"; ")
 }
 
 /// Removes `Transfer-Encoding`, which HTTP/2 doesn't have (RFC 9113 §8.2.2).
@@ -197,38 +209,9 @@ pub fn set_host(fields: HeaderMap, host: Option<&(HeaderValue, bool)>) -> Header
     out
 }
 
-/// Says who asked: appends the peer to `X-Forwarded-For`, and names protocol and host where no
-/// proxy in front has.
-#[must_use]
-pub fn forwarded(mut fields: HeaderMap, peer: IpAddr, proto: &'static str) -> HeaderMap {
-    let for_name = HeaderName::from_static("x-forwarded-for");
-    // An address is text of a field value always; the fallback is there to need no panic.
-    let peer = HeaderValue::from_str(&peer.to_canonical().to_string())
-        .unwrap_or_else(|_| HeaderValue::from_static("unknown"));
-    if fields.contains_key(&for_name) {
-        // One line, since many a server reads only the first.
-        fields = join(fields, &for_name, b", ", Some(&peer));
-    } else {
-        fields.append(for_name, peer);
-    }
-    fields
-        .entry(HeaderName::from_static("x-forwarded-proto"))
-        .or_insert(HeaderValue::from_static(proto));
-    if let Some(host) = fields.get(HOST).cloned() {
-        fields.entry(HeaderName::from_static("x-forwarded-host")).or_insert(host);
-    }
-    fields
-}
-
-/// Writes all values of `name`, and `last`, as one line at the place of the first.
-fn join(
-    fields: HeaderMap,
-    name: &HeaderName,
-    between: &[u8],
-    last: Option<&HeaderValue>,
-) -> HeaderMap {
-    let mut values: Vec<&[u8]> = fields.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-    values.extend(last.map(HeaderValue::as_bytes));
+/// Writes all values of `name` as one line at the place of the first.
+fn join(fields: HeaderMap, name: &HeaderName, between: &[u8]) -> HeaderMap {
+    let values: Vec<&[u8]> = fields.get_all(name).iter().map(HeaderValue::as_bytes).collect();
     let Ok(joined) = HeaderValue::from_bytes(&values.join(between)) else {
         // Values that came in as field values are one when joined, too.
         return fields;

@@ -1,0 +1,90 @@
+//! The body of an answer, which drives the connection that it comes on.
+
+use super::pool::{Conn, Pool};
+use super::silence::Silence;
+use crate::http::{Body, BoxError};
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// A body on its way. Dropped before its end, it closes the connection: the origin learns that
+/// nobody listens.
+pub(super) struct Answering {
+    /// What the connection delivers.
+    incoming: Incoming,
+    /// The connection, until the body is over, and the pool that it came from. `None` where
+    /// something else drives it.
+    line: Option<(Box<Conn>, Pool)>,
+    /// Ends a body that doesn't move.
+    silence: Silence,
+}
+
+impl Answering {
+    /// A body that drives `conn`, and gives it to `pool` when it is over.
+    pub(super) fn on(
+        conn: Box<Conn>,
+        pool: Pool,
+        incoming: Incoming,
+        limit: Duration,
+    ) -> Body {
+        let line = Some((conn, pool));
+        Body::Boxed(Box::pin(Self { incoming, line, silence: Silence::new(limit) }))
+    }
+
+    /// A body whose connection is driven elsewhere.
+    pub(super) fn apart(incoming: Incoming, limit: Duration) -> Body {
+        if incoming.is_end_stream() {
+            return Body::Incoming(incoming);
+        }
+        Body::Boxed(Box::pin(Self { incoming, line: None, silence: Silence::new(limit) }))
+    }
+
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.incoming).poll_frame(cx);
+        let (Poll::Pending, Some((conn, _))) = (&frame, &mut self.line) else { return frame };
+        if Pin::new(&mut conn.driver).poll(cx).is_ready() {
+            // Closed by either side; what the body still has, or its error, is in `incoming`.
+            self.line = None;
+        }
+        Pin::new(&mut self.incoming).poll_frame(cx)
+    }
+}
+
+impl HttpBody for Answering {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        match this.next(cx) {
+            Poll::Pending if this.silence.is_over(cx) => {
+                this.line = None;
+                Poll::Ready(Some(Err("the origin stopped in the middle of its answer".into())))
+            }
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(frame) => {
+                this.silence.broken();
+                let over = !matches!(frame, Some(Ok(_))) || this.incoming.is_end_stream();
+                // A broken one isn't ready for another request, and is closed.
+                if over && let Some((conn, pool)) = this.line.take() {
+                    pool.give(conn, cx);
+                }
+                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

@@ -1,0 +1,182 @@
+//! How to reach the origin: TCP, TLS or a Unix socket.
+
+use super::link::Link;
+use super::trust;
+use crate::config::{Config, OriginProtocol};
+use crate::error::{Cause, Error};
+use anyhow::Context as _;
+use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio_rustls::TlsConnector;
+
+/// An origin that vanished without a word is noticed after about this long, in mid-tunnel too.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// Opens connections to one origin.
+#[derive(Clone)]
+pub(super) struct Dialer {
+    /// Where it listens.
+    place: Place,
+    /// `None` is clear text.
+    tls: Option<Tls>,
+    /// What to speak where TLS doesn't settle it.
+    clear: Protocol,
+    /// From the first packet to a connection that can be used, TLS included.
+    limit: Duration,
+}
+
+/// Where the origin listens.
+#[derive(Clone, Debug)]
+enum Place {
+    /// Host name or address, and port; the name is resolved for each connection.
+    Tcp(String, u16),
+    /// A socket of this machine.
+    Unix(PathBuf),
+}
+
+/// How TLS is spoken.
+#[derive(Clone)]
+struct Tls {
+    /// Offers what the config allows.
+    any: TlsConnector,
+    /// Offers HTTP/1.1 alone: WebSockets need it.
+    http1: TlsConnector,
+    /// Whom the certificate must name.
+    name: ServerName<'static>,
+}
+
+impl Dialer {
+    /// Reads the certificates to trust; connects to nothing yet.
+    ///
+    /// # Errors
+    /// No certificates to trust, or a host that no certificate could name.
+    pub(super) fn new(config: &Config) -> anyhow::Result<Self> {
+        let host = config.origin.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let secure = config.origin.scheme_str() == Some("https");
+        let port = config.origin.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let tls = if secure {
+            let name = ServerName::try_from(host.clone())
+                .with_context(|| format!("origin: no certificate can name {host}"))?;
+            let any = trust::client(config)?;
+            let mut http1 = any.clone();
+            http1.alpn_protocols = vec![b"http/1.1".to_vec()];
+            Some(Tls { any: Arc::new(any).into(), http1: Arc::new(http1).into(), name })
+        } else {
+            None
+        };
+        Ok(Self {
+            place: match &config.origin_socket {
+                Some(path) => Place::Unix(path.clone()),
+                None => Place::Tcp(host, port),
+            },
+            tls,
+            clear: match config.origin_protocol {
+                OriginProtocol::Http2 => Protocol::Http2,
+                OriginProtocol::Auto | OriginProtocol::Http1 => Protocol::Http1,
+            },
+            limit: config.timeouts.connect,
+        })
+    }
+
+    /// True if the connections are encrypted.
+    pub(super) fn is_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Opens a connection. Cancel safe: dropping it closes what was opened.
+    pub(super) async fn dial(&self) -> Result<(Link, Protocol), Error> {
+        let connect = self.connect(self.tls.as_ref().map(|tls| (&tls.any, &tls.name)));
+        let link = tokio::time::timeout(self.limit, connect);
+        let link = link.await.map_err(|_| Cause::ConnectTimeout)??;
+        let protocol = match &link {
+            Link::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2") => Protocol::Http2,
+            Link::Tls(_) => Protocol::Http1,
+            Link::Tcp(_) | Link::Unix(_) => self.clear,
+        };
+        Ok((link, protocol))
+    }
+
+    /// Opens a connection that speaks HTTP/1.1. Cancel safe, as [`Dialer::dial`].
+    pub(super) async fn dial_http1(&self) -> Result<Link, Error> {
+        let connect = self.connect(self.tls.as_ref().map(|tls| (&tls.http1, &tls.name)));
+        let link = tokio::time::timeout(self.limit, connect);
+        link.await.map_err(|_| Cause::ConnectTimeout)?
+    }
+
+    async fn connect(
+        &self,
+        tls: Option<(&TlsConnector, &ServerName<'static>)>,
+    ) -> Result<Link, Error> {
+        let (host, port) = match &self.place {
+            Place::Unix(path) => {
+                let socket = UnixStream::connect(path).await;
+                return socket.map(Link::Unix).map_err(|error| unreachable(error));
+            }
+            Place::Tcp(host, port) => (host.as_str(), *port),
+        };
+        let socket = connect_tcp(host, port).await?;
+        let Some((connector, name)) = tls else { return Ok(Link::Tcp(socket)) };
+        let tls = connector.connect(name.clone(), socket).await;
+        tls.map(|tls| Link::Tls(Box::new(tls))).map_err(|error| Error::new(Cause::Tls, error))
+    }
+}
+
+/// Tries the name's addresses in the system's order, until one accepts.
+async fn connect_tcp(host: &str, port: u16) -> Result<TcpStream, Error> {
+    let addresses: Vec<SocketAddr> = match host.parse() {
+        Ok(ip) => vec![SocketAddr::new(ip, port)],
+        Err(_) => lookup_host((host, port))
+            .await
+            .map_err(|error| Error::new(Cause::Unresolved, error))?
+            .collect(),
+    };
+    let mut last = Error::from(Cause::Unresolved);
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(socket) => {
+                if let Err(error) = tune(&socket) {
+                    tracing::debug!(%error, "socket options");
+                }
+                return Ok(socket);
+            }
+            Err(error) => last = unreachable(error),
+        }
+    }
+    Err(last)
+}
+
+fn tune(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    SockRef::from(socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))
+}
+
+fn unreachable(error: io::Error) -> Error {
+    let cause = match error.kind() {
+        io::ErrorKind::ConnectionRefused => Cause::Refused,
+        io::ErrorKind::TimedOut => Cause::ConnectTimeout,
+        _ => Cause::Unreachable,
+    };
+    Error::new(cause, error)
+}
+
+impl std::fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let tls = self.tls.is_some();
+        f.debug_struct("Dialer").field("place", &self.place).field("tls", &tls).finish()
+    }
+}

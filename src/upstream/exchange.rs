@@ -1,0 +1,319 @@
+//! One request and its answer, on one connection.
+
+use super::answering::Answering;
+use super::dial::{Dialer, Protocol};
+use super::failure::classify;
+use super::link::Link;
+use super::outbound::{multiplexed, single};
+use super::patience::Progress;
+use super::pool::{Conn, Pool};
+use crate::config::{Config, OriginProtocol};
+use crate::drain::Drain;
+use crate::error::{Cause, Error};
+use crate::http::Body;
+use http::{Request, Response};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+/// Least size of a connection's buffer that hyper takes.
+const LEAST_BUFFER: usize = 8 << 10;
+
+/// A silent HTTP/2 origin is asked after this whether it lives.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Sends requests to one origin. Clones share its connections.
+#[derive(Clone, Debug)]
+pub(super) struct Exchange(Arc<Shared>);
+
+/// See [`Exchange`].
+#[derive(Debug)]
+struct Shared {
+    /// Opens connections.
+    dialer: Dialer,
+    /// Idle HTTP/1.1 connections.
+    pool: Pool,
+    /// The HTTP/2 connection that takes new requests. Held for a clone only.
+    http2: Mutex<Option<http2::SendRequest<Body>>>,
+    /// Held while an HTTP/2 connection is opened, so that a crowd opens one and not a crowd.
+    opening: tokio::sync::Mutex<()>,
+    /// The last connection spoke HTTP/2, and the next one will, most likely.
+    multiplexes: AtomicBool,
+    /// From the request to the response head.
+    head_limit: Duration,
+    /// An answer's body that doesn't move for this long is cut off.
+    body_limit: Duration,
+    /// Bytes of a response head, and of the buffer that reads it.
+    head_bytes: usize,
+    /// Tracks what goes on after its request.
+    drain: Drain,
+}
+
+/// A connection that can take a request now.
+enum Line {
+    /// For this request alone.
+    Http1(Box<Conn>),
+    /// Shared.
+    Http2(http2::SendRequest<Body>),
+}
+
+/// Why a request has no answer.
+pub(super) struct Failed {
+    /// For the client and the log.
+    pub(super) error: Error,
+    /// The request itself, if nothing of it was sent.
+    pub(super) unsent: Option<Request<Body>>,
+    /// The connection had served before: its end may have nothing to do with this request.
+    pub(super) served: bool,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, unsent: None, served: false }
+    }
+}
+
+impl Shared {
+    fn forget_http2(&self) {
+        *self.http2.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Exchange {
+    pub(super) fn new(config: &Config, drain: &Drain) -> anyhow::Result<Self> {
+        let pool = Pool::new(config.worker_count(), config.timeouts.idle, config.limits.connections);
+        let sweeping = pool.clone().sweep();
+        let leaving = drain.clone();
+        drain.spawn(async move {
+            tokio::select! {
+                () = sweeping => {}
+                () = leaving.leaving() => {}
+            }
+        });
+        Ok(Self(Arc::new(Shared {
+            dialer: Dialer::new(config)?,
+            pool,
+            http2: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+            multiplexes: AtomicBool::new(config.origin_protocol == OriginProtocol::Http2),
+            head_limit: config.timeouts.origin_head,
+            body_limit: config.timeouts.origin_body,
+            head_bytes: config.limits.head.max(LEAST_BUFFER),
+            drain: drain.clone(),
+        })))
+    }
+
+    /// Sends one request. `fresh`: on a connection that nobody has used. Cancel safe: dropping it
+    /// ends the origin's request.
+    pub(super) async fn send(
+        &self,
+        req: Request<Body>,
+        fresh: bool,
+    ) -> Result<Response<Body>, Failed> {
+        let (parts, body) = req.into_parts();
+        let (progress, body) = Progress::of(body);
+        let req = Request::from_parts(parts, body);
+        match self.line(fresh).await? {
+            Line::Http1(conn) => self.send_http1(conn, single(req), progress).await,
+            Line::Http2(sender) => {
+                let req = multiplexed(req, self.0.dialer.is_secure())?;
+                self.send_http2(sender, req, progress).await
+            }
+        }
+    }
+
+    /// Opens an HTTP/1.1 connection of its own, for a request that may switch protocols.
+    pub(super) async fn send_alone(
+        &self,
+        req: Request<Body>,
+    ) -> Result<Response<Incoming>, Error> {
+        let link = self.0.dialer.dial_http1().await?;
+        let (mut sender, driver) =
+            self.http1().handshake(TokioIo::new(link)).await.map_err(classify)?;
+        self.0.drain.spawn(async move {
+            if let Err(error) = driver.with_upgrades().await {
+                tracing::debug!(%error, "origin connection broke off");
+            }
+        });
+        let answer = tokio::time::timeout(self.0.head_limit, sender.send_request(req)).await;
+        answer.map_err(|_| Cause::HeadTimeout)?.map_err(classify)
+    }
+
+    /// An answer whose connection is driven elsewhere.
+    pub(super) fn body(&self, response: Response<Incoming>) -> Response<Body> {
+        response.map(|incoming| Answering::apart(incoming, self.0.body_limit))
+    }
+
+    async fn line(&self, fresh: bool) -> Result<Line, Error> {
+        let shared = &self.0;
+        if !fresh && let Some(conn) = poll_fn(|cx| Poll::Ready(shared.pool.take(cx))).await {
+            return Ok(Line::Http1(conn));
+        }
+        if !shared.multiplexes.load(Ordering::Relaxed) {
+            return self.open().await;
+        }
+        if let Some(sender) = self.multiplexed() {
+            return Ok(Line::Http2(sender));
+        }
+        let _opening = shared.opening.lock().await;
+        // Somebody may have opened one while this request waited.
+        match self.multiplexed() {
+            Some(sender) => Ok(Line::Http2(sender)),
+            None => self.open().await,
+        }
+    }
+
+    fn multiplexed(&self) -> Option<http2::SendRequest<Body>> {
+        let mut kept = self.0.http2.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.as_ref().is_some_and(http2::SendRequest::is_closed) {
+            *kept = None;
+        }
+        kept.clone()
+    }
+
+    async fn open(&self) -> Result<Line, Error> {
+        let (link, protocol) = self.0.dialer.dial().await?;
+        let multiplexes = protocol == Protocol::Http2;
+        self.0.multiplexes.store(multiplexes, Ordering::Relaxed);
+        if multiplexes {
+            return self.open_http2(link).await.map(Line::Http2);
+        }
+        let io = TokioIo::new(link);
+        let (sender, driver) = self.http1().handshake(io).await.map_err(classify)?;
+        Ok(Line::Http1(Conn::new(sender, driver)))
+    }
+
+    fn http1(&self) -> http1::Builder {
+        let mut builder = http1::Builder::new();
+        builder
+            .preserve_header_case(true)
+            // A line that is no field is dropped; the answer is worth more than the line.
+            .ignore_invalid_headers_in_responses(true)
+            .max_buf_size(self.0.head_bytes);
+        builder
+    }
+
+    async fn open_http2(&self, link: Link) -> Result<http2::SendRequest<Body>, Error> {
+        let mut builder = http2::Builder::new(Spawner(self.0.drain.clone()));
+        builder
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_INTERVAL)
+            .max_header_list_size(u32::try_from(self.0.head_bytes).unwrap_or(u32::MAX));
+        let (sender, driver) = builder.handshake(TokioIo::new(link)).await.map_err(classify)?;
+        let shared = Arc::clone(&self.0);
+        self.0.drain.spawn(async move {
+            let mut driver = pin!(driver);
+            let end = tokio::select! {
+                end = &mut driver => end,
+                () = shared.drain.leaving() => {
+                    // Kept for requests to come, it would never end.
+                    shared.forget_http2();
+                    driver.await
+                }
+            };
+            if let Err(error) = end {
+                tracing::debug!(%error, "origin connection broke off");
+            }
+        });
+        if !self.0.drain.is_leaving() {
+            *self.0.http2.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender.clone());
+        }
+        Ok(sender)
+    }
+
+    async fn send_http1(
+        &self,
+        mut conn: Box<Conn>,
+        req: Request<Body>,
+        progress: Progress,
+    ) -> Result<Response<Body>, Failed> {
+        let served = conn.served;
+        let mut answer = pin!(conn.sender.try_send_request(req));
+        let driver = &mut conn.driver;
+        let mut running = true;
+        let answer = poll_fn(|cx| {
+            // The driver takes the request and brings the answer; once it is over, so is the
+            // request, one way or the other.
+            if running && Pin::new(&mut *driver).poll(cx).is_ready() {
+                running = false;
+            }
+            answer.as_mut().poll(cx)
+        });
+        let answer = progress.wait(answer, self.0.head_limit).await;
+        let response = match answer.ok_or(Cause::HeadTimeout).map_err(Error::from)? {
+            Ok(response) => response,
+            Err(mut failed) => {
+                let unsent = failed.take_message();
+                return Err(Failed { error: classify(failed.into_error()), unsent, served });
+            }
+        };
+        if !progress.is_over() {
+            return Ok(self.answer_early(conn, response));
+        }
+        let (parts, incoming) = response.into_parts();
+        if incoming.is_end_stream() {
+            let mut conn = Some(conn);
+            poll_fn(|cx| {
+                if let Some(conn) = conn.take() {
+                    self.0.pool.give(conn, cx);
+                }
+                Poll::Ready(())
+            })
+            .await;
+            return Ok(Response::from_parts(parts, Body::Incoming(incoming)));
+        }
+        let body = Answering::on(conn, self.0.pool.clone(), incoming, self.0.body_limit);
+        Ok(Response::from_parts(parts, body))
+    }
+
+    /// The origin answers while the client still uploads: both go on at their own pace, so the
+    /// connection gets a task of its own.
+    fn answer_early(&self, conn: Box<Conn>, response: Response<Incoming>) -> Response<Body> {
+        let Conn { sender, driver, .. } = *conn;
+        // With nobody to send more, the connection ends after this answer.
+        drop(sender);
+        self.0.drain.spawn(async move {
+            if let Err(error) = driver.await {
+                tracing::debug!(%error, "origin connection broke off");
+            }
+        });
+        self.body(response)
+    }
+
+    async fn send_http2(
+        &self,
+        mut sender: http2::SendRequest<Body>,
+        req: Request<Body>,
+        progress: Progress,
+    ) -> Result<Response<Body>, Failed> {
+        let answer = progress.wait(sender.try_send_request(req), self.0.head_limit).await;
+        match answer.ok_or(Cause::HeadTimeout).map_err(Error::from)? {
+            Ok(response) => Ok(self.body(response)),
+            Err(mut failed) => {
+                let unsent = failed.take_message();
+                Err(Failed { error: classify(failed.into_error()), unsent, served: true })
+            }
+        }
+    }
+}
+
+/// Spawns what HTTP/2 needs as tasks that leaving waits for.
+#[derive(Clone)]
+struct Spawner(Drain);
+
+impl<F> hyper::rt::Executor<F> for Spawner
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, task: F) {
+        self.0.spawn(task);
+    }
+}
