@@ -42,6 +42,8 @@ pub enum Exit {
     Failed = 1,
     /// The command line or the configuration is wrong.
     Refused = 2,
+    /// It was told to leave a second time before it was done, as by a second Ctrl-C.
+    Cut = 130,
 }
 
 impl From<Exit> for std::process::ExitCode {

@@ -293,6 +293,8 @@ pub struct Timeouts {
     pub upgrade: Duration,
     /// Idle origin connections are kept this long.
     pub idle: Duration,
+    /// On leaving, readiness is off this long before anything else happens.
+    pub unready: Duration,
     /// Time to leave: what isn't finished then is cut.
     pub drain: Duration,
 }

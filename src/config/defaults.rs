@@ -107,6 +107,7 @@ impl Default for Timeouts {
             origin_body: Duration::from_secs(600),
             upgrade: Duration::from_secs(3600),
             idle: Duration::from_secs(60),
+            unready: Duration::ZERO,
             drain: Duration::from_secs(30),
         }
     }

@@ -190,6 +190,7 @@ static TIMEOUTS: &[Key<Config>] = &[
     key("origin_body", |c, v| put(&mut c.timeouts.origin_body, duration(v, ms(100, DAY)))),
     key("upgrade", |c, v| put(&mut c.timeouts.upgrade, duration(v, ms(100, 7 * DAY)))),
     key("idle", |c, v| put(&mut c.timeouts.idle, duration(v, ms(0, HOUR)))),
+    key("unready", |c, v| put(&mut c.timeouts.unready, duration(v, ms(0, HOUR)))),
     key("drain", |c, v| put(&mut c.timeouts.drain, duration(v, ms(0, HOUR)))),
 ];
 

@@ -81,9 +81,10 @@ pub(super) async fn serve<H: Handler>(
     admission: Admission,
 ) {
     let first = tokio::select! {
+        biased;
         first = tokio::time::timeout(shared.settings.client_head, sniff(&mut socket)) => first,
         // Nothing was asked yet, so there is nothing to finish.
-        () = shared.drain.leaving() => return,
+        () = shared.drain.closing() => return,
     };
     let Ok(Some((protocol, read))) = first else { return };
     let accepted = Accepted { socket, read, peer, admission };

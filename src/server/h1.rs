@@ -13,7 +13,8 @@ use super::{Handler, Reply, Settings};
 use crate::http::{Body, Frames};
 use crate::upstream;
 use bytes::{Bytes, BytesMut};
-use http::{Method, Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Method, Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -91,8 +92,8 @@ impl Slot {
 
 /// Answers the requests of one connection.
 struct Answers<H> {
-    /// Answers them.
-    handler: H,
+    /// Has the handler, and knows whether the process leaves.
+    shared: Arc<Shared<H>>,
     /// The other end.
     peer: SocketAddr,
     /// Where an answer that wants the socket goes.
@@ -105,11 +106,19 @@ impl<H: Handler> Service<Request<Incoming>> for Answers<H> {
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn call(&self, req: Request<Incoming>) -> Self::Future {
-        let (handler, peer, slot) = (self.handler.clone(), self.peer, self.slot.clone());
+        let (shared, peer, slot) = (Arc::clone(&self.shared), self.peer, self.slot.clone());
         slot.0.upload.store(!req.body().is_end_stream(), Ordering::Relaxed);
         Box::pin(async move {
             let head_only = req.method() == Method::HEAD;
-            match handler.handle(req, peer).await {
+            match shared.handler.handle(req, peer).await {
+                // RFC 9112 §9.6: "A server that does not support persistent connections MUST send
+                // the 'close' connection option in every response message": one that leaves has no
+                // more to give, and its client asks the next one elsewhere.
+                Reply::Response(mut response) if shared.drain.is_leaving() => {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                    Ok(response)
+                }
                 Reply::Response(response) => Ok(response),
                 // RFC 9110 §9.3.2: "the server MUST NOT send content in the response" to HEAD.
                 Reply::Stream { head, .. } if head_only => Ok(head.map(|()| Body::Empty)),
@@ -151,26 +160,33 @@ pub(super) async fn serve<H: Handler>(shared: Arc<Shared<H>>, accepted: Accepted
 /// Lets hyper speak. Returns what wants the socket, the socket, and the bytes that hyper read but
 /// didn't use.
 async fn drive<H: Handler>(
-    shared: &Shared<H>,
+    shared: &Arc<Shared<H>>,
     socket: TcpStream,
     read: Bytes,
     peer: SocketAddr,
 ) -> Option<(Taken, TcpStream, Bytes)> {
     let (slot, flushed) = (Slot::default(), Flushed::default());
-    let answers = Answers { handler: shared.handler.clone(), peer, slot: slot.clone() };
+    let answers = Answers { shared: Arc::clone(shared), peer, slot: slot.clone() };
     let wire = TokioIo::new(Wire::new(socket, read, flushed.clone()));
     let mut conn = shared.http1.serve_connection(wire, answers);
-    let mut leaving = pin!(shared.drain.leaving());
+    let mut closing = pin!(shared.drain.closing());
     let mut told = false;
     let end = poll_fn(|cx| {
-        if !told && leaving.as_mut().poll(cx).is_ready() {
-            told = true;
-            Pin::new(&mut conn).graceful_shutdown();
-        }
-        match Pin::new(&mut conn).poll(cx) {
-            Poll::Pending if slot.wants_stream() && flushed.get() => Poll::Ready(Ok(true)),
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(end) => Poll::Ready(end.map(|()| false)),
+        loop {
+            match Pin::new(&mut conn).poll(cx) {
+                Poll::Pending if slot.wants_stream() && flushed.get() => {
+                    return Poll::Ready(Ok(true));
+                }
+                Poll::Ready(end) => return Poll::Ready(end.map(|()| false)),
+                Poll::Pending if told || closing.as_mut().poll(cx).is_pending() => {
+                    return Poll::Pending;
+                }
+                // Only now, when all that has come in is read: what hyper takes for idle it closes.
+                Poll::Pending => {
+                    told = true;
+                    Pin::new(&mut conn).graceful_shutdown();
+                }
+            }
         }
     });
     let mid_answer = match end.await {
@@ -229,8 +245,8 @@ fn concat(first: Bytes, then: Bytes) -> Bytes {
     }
 }
 
-/// Copies until both ends are done, or the process leaves: a WebSocket has no end of its own to
-/// wait for.
+/// Copies until both ends are done, or the process leaves and this one's turn has come: a WebSocket
+/// has no end of its own to wait for.
 async fn tunnel<H: Handler>(
     shared: Arc<Shared<H>>,
     socket: TcpStream,
@@ -241,6 +257,6 @@ async fn tunnel<H: Handler>(
     let client = Wire::new(socket, unread, Flushed::default());
     tokio::select! {
         () = upstream::join(client, TokioIo::new(origin)) => {}
-        () = shared.drain.leaving() => {}
+        () = shared.drain.parting() => {}
     }
 }
