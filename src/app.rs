@@ -127,8 +127,6 @@ impl Proxy {
         let keyer = Arc::clone(&live.keyer);
         let hub = Hub::new(&live.config, origin, keyer, parts, u64::from_le_bytes(seed));
         drain.spawn(until_leaving(drain.clone(), hub.clone().sweep()));
-        tracing::info!(%addr, admin = admin.map(tracing::field::display),
-            origin = %live.config.origin, mode = %live.config.mode, "listening");
         let live = Arc::new(ArcSwap::from_pointee(live));
         let dispatch = Dispatch::new(Shared {
             live: Arc::clone(&live),
@@ -141,6 +139,9 @@ impl Proxy {
         let serving = server::serve(listener, dispatch, settings, drain.clone(), metrics.clone());
         drain.spawn(serving);
         ready.yes();
+        let config = &live.load().config;
+        tracing::info!(%addr, admin = admin.map(tracing::field::display),
+            origin = %config.origin, mode = %config.mode, "listening");
         let drain = drain.clone();
         Ok(Self { live, hub, metrics, ready, drain, desk, manager, secret, addr, admin })
     }

@@ -62,8 +62,8 @@ impl Told {
 impl Proxy {
     /// Leaves in order, or at once if told a second time.
     pub(super) async fn leave(self, times: Timeouts, mut told: Told) -> Left {
-        tracing::info!("leaving");
         self.ready.not("leaving");
+        tracing::info!("leaving");
         self.manager.stopping(times.unready + times.drain + 2 * PROBE);
         tokio::select! {
             () = self.finish(times) => Left::InOrder,

@@ -1,6 +1,7 @@
 //! Arriving: sockets that are handed over, and what the service manager is told.
 
 use crate::app::App;
+use crate::course::{Course, Plan};
 use crate::origin::{Origin, Peer, soon};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -174,4 +175,14 @@ async fn two_generations_listen_together_where_the_file_says_so() {
     first.signal("-TERM");
     assert_eq!(first.ended().await, Some(0));
     answers(second.addr, &origin).await;
+}
+
+/// `scripts/deploy-under-load` in small.
+#[tokio::test]
+async fn a_deploy_under_load_fails_nobody_and_loses_nothing() {
+    let plan = Plan { replacements: 1, streams: 20, requests_per_second: 100 };
+    let tally = Course::run(PROGRAM.into(), plan, |_| {}).await.unwrap();
+    assert!(tally.is_clean(), "{tally}\n{}", tally.faults.join("\n"));
+    assert_eq!((tally.replacements, tally.moved), (1, 20));
+    assert!(tally.answered > 50, "{tally}");
 }

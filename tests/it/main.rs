@@ -6,6 +6,8 @@ mod admin;
 mod app;
 mod cli;
 mod config;
+#[path = "../../scripts/deploy-program/course/mod.rs"]
+mod course;
 mod events;
 mod handover;
 mod hostile;
