@@ -148,7 +148,8 @@ async fn an_answer_that_is_long_under_way_ends_in_order() {
 async fn a_websocket_is_cut_and_holds_nobody_up() {
     let (origin, app) = start().await;
     let upgrade = "GET /ws HTTP/1.1\r\nHost: app\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+                   Sec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     let (mut client, mut conn) = ask(&origin, &app, upgrade).await;
     conn.send(
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
