@@ -1,7 +1,9 @@
-//! Command line → what to run. `check` and `example` are done when [`command`] returns.
+//! Command line → what to run. All but `run` and `demo` are done when
+//! [`command`] returns.
 
 mod args;
 mod check;
+mod status;
 
 use crate::config::{Config, Source};
 use clap::Parser as _;
@@ -94,6 +96,7 @@ fn carry_out(args: args::Args) -> Command {
         args::Sub::Run(run) => start(run.source()),
         args::Sub::Demo { listen, admin } => demo(&listen, &admin),
         args::Sub::Check(run) => Command::Done(check::check(&run.source())),
+        args::Sub::Status { config, admin } => Command::Done(ask(config, admin)),
         args::Sub::Example => Command::Done(say(crate::config::EXAMPLE)),
     }
 }
@@ -116,6 +119,17 @@ fn demo(listen: &str, admin: &str) -> Command {
     match (Source { file: None, flags }).load() {
         Ok(config) => Command::Demo { listen: config.listen, admin: config.admin.listen },
         Err(faults) => Command::Done(refuse(&faults)),
+    }
+}
+
+/// The address alone is enough to ask; else it is that of the configuration, or the default.
+fn ask(config: Option<PathBuf>, admin: Option<String>) -> Exit {
+    let file = config.or_else(default_file).filter(|_| admin.is_none());
+    let origin = file.is_none().then(|| "http://origin.invalid".to_owned());
+    let flags = crate::config::Flags { admin, origin, ..Default::default() };
+    match (Source { file, flags }).load() {
+        Ok(config) => status::status(config.admin.listen),
+        Err(faults) => refuse(&faults),
     }
 }
 
