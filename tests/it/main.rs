@@ -4,6 +4,7 @@
 
 mod admin;
 mod app;
+mod beside;
 mod cli;
 mod config;
 #[path = "../../scripts/deploy-program/course/mod.rs"]
