@@ -126,7 +126,7 @@ fn demo(listen: &str, admin: &str) -> Command {
 fn ask(config: Option<PathBuf>, admin: Option<String>) -> Exit {
     let file = config.or_else(default_file).filter(|_| admin.is_none());
     let origin = file.is_none().then(|| "http://origin.invalid".to_owned());
-    let flags = crate::config::Flags { admin, origin, ..Default::default() };
+    let flags = crate::config::Flags { origin, admin, ..Default::default() };
     match (Source { file, flags }).load() {
         Ok(config) => status::status(config.admin.listen),
         Err(faults) => refuse(&faults),

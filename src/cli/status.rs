@@ -19,9 +19,9 @@ pub(super) fn status(admin: Option<SocketAddr>) -> Exit {
         return Exit::Refused;
     };
     match ask(reachable(admin)) {
-        Ok(None) => say("ready\n"),
-        Ok(Some(why_not)) => {
-            complain(why_not);
+        Ok(Answer::Ready) => say("ready\n"),
+        Ok(Answer::NotReady(why)) => {
+            complain(why);
             Exit::Failed
         }
         Err(error) => {
@@ -41,8 +41,15 @@ fn reachable(mut admin: SocketAddr) -> SocketAddr {
     admin
 }
 
-/// Why it isn't ready; `None` if it is.
-fn ask(admin: SocketAddr) -> std::io::Result<Option<String>> {
+/// What `/readyz` says.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    Ready,
+    /// The whole line.
+    NotReady(String),
+}
+
+fn ask(admin: SocketAddr) -> std::io::Result<Answer> {
     let mut socket = TcpStream::connect_timeout(&admin, PATIENCE)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.set_write_timeout(Some(PATIENCE))?;
@@ -53,13 +60,13 @@ fn ask(admin: SocketAddr) -> std::io::Result<Option<String>> {
 }
 
 /// `None` if the answer isn't one of ours; another program may have the port.
-fn read(answer: &str) -> Option<Option<String>> {
+fn read(answer: &str) -> Option<Answer> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     if head.starts_with("HTTP/1.1 200 ") && body == "ok\n" {
-        return Some(None);
+        return Some(Answer::Ready);
     }
     let why_not = head.starts_with("HTTP/1.1 503 ") && body.starts_with("not ready: ");
-    why_not.then(|| Some(body.trim_end().to_owned()))
+    why_not.then(|| Answer::NotReady(body.trim_end().to_owned()))
 }
 
 #[cfg(test)]
@@ -68,9 +75,9 @@ mod tests {
 
     #[test]
     fn an_answer_is_told_from_anything_else() {
-        assert_eq!(read("HTTP/1.1 200 OK\r\n\r\nok\n"), Some(None));
+        assert_eq!(read("HTTP/1.1 200 OK\r\n\r\nok\n"), Some(Answer::Ready));
         let not = "HTTP/1.1 503 No\r\n\r\nnot ready: x\n";
-        assert_eq!(read(not), Some(Some("not ready: x".to_owned())));
+        assert_eq!(read(not), Some(Answer::NotReady("not ready: x".to_owned())));
         for other in ["", "HTTP/1.1 200 OK\r\n\r\n<html>", "SSH-2.0\r\n\r\nok\n", "220 hi\r\n"] {
             assert_eq!(read(other), None, "{other}");
         }

@@ -83,7 +83,8 @@ async fn answer(
 struct Front {
     addr: SocketAddr,
     child: Child,
-    _dir: tempfile::TempDir,
+    /// Configuration and log.
+    dir: tempfile::TempDir,
 }
 
 impl Drop for Front {
@@ -106,11 +107,11 @@ impl Front {
             let mut command = run(addr, dir.path());
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
             let child = command.spawn().unwrap();
-            let mut front = Self { addr, child, _dir: dir };
+            let mut front = Self { addr, child, dir };
             if front.listens().await {
                 return front;
             }
-            let log = std::fs::read_to_string(front._dir.path().join("log")).unwrap();
+            let log = std::fs::read_to_string(front.dir.path().join("log")).unwrap();
             assert!(log.contains("ddress already in use"), "{log}");
         }
         panic!("no port stays free");
