@@ -1,6 +1,6 @@
 //! One connection, from its first byte: which protocol it speaks, and who drives it.
 
-use super::{Handler, Settings, h1, h2};
+use super::{Client, Handler, Settings, h1, h2};
 use crate::drain::Drain;
 use crate::telemetry::Metrics;
 use bytes::Bytes;
@@ -67,7 +67,7 @@ pub(super) struct Accepted {
     /// What was read of it to learn the protocol.
     pub(super) read: Bytes,
     /// The other end.
-    pub(super) peer: SocketAddr,
+    pub(super) client: Client,
     /// The place under the cap.
     pub(super) admission: Admission,
 }
@@ -86,7 +86,8 @@ pub(super) async fn serve<H: Handler>(
         () = shared.drain.leaving() => return,
     };
     let Ok(Some((protocol, read))) = first else { return };
-    let accepted = Accepted { socket, read, peer, admission };
+    let client = Client { peer, tls: false };
+    let accepted = Accepted { socket, read, client, admission };
     // Boxed, so that this task is as small as the smaller of the two.
     match protocol {
         Protocol::Http1 => Box::pin(h1::serve(shared, accepted)).await,

@@ -9,7 +9,7 @@
 use super::connection::{Accepted, Admission, Shared};
 use super::event_stream::{EventStream, Start};
 use super::wire::{Flushed, Wire};
-use super::{Handler, Reply, Settings};
+use super::{Client, Handler, Reply, Settings};
 use crate::http::{Body, Frames};
 use crate::upstream;
 use bytes::{Bytes, BytesMut};
@@ -23,7 +23,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
 use std::convert::Infallible;
 use std::future::{Future, pending, poll_fn};
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -94,7 +93,7 @@ struct Answers<H> {
     /// Answers them.
     handler: H,
     /// The other end.
-    peer: SocketAddr,
+    client: Client,
     /// Where an answer that wants the socket goes.
     slot: Slot,
 }
@@ -105,11 +104,11 @@ impl<H: Handler> Service<Request<Incoming>> for Answers<H> {
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn call(&self, req: Request<Incoming>) -> Self::Future {
-        let (handler, peer, slot) = (self.handler.clone(), self.peer, self.slot.clone());
+        let (handler, client, slot) = (self.handler.clone(), self.client, self.slot.clone());
         slot.0.upload.store(!req.body().is_end_stream(), Ordering::Relaxed);
         Box::pin(async move {
             let head_only = req.method() == Method::HEAD;
-            match handler.handle(req, peer).await {
+            match handler.handle(req, client).await {
                 Reply::Response(response) => Ok(response),
                 // RFC 9110 §9.3.2: "the server MUST NOT send content in the response" to HEAD.
                 Reply::Stream { head, .. } if head_only => Ok(head.map(|()| Body::Empty)),
@@ -131,8 +130,8 @@ impl<H: Handler> Service<Request<Incoming>> for Answers<H> {
 /// Serves one connection until it ends or becomes a stream or a tunnel, which get a task of their
 /// own: this one, with all of hyper in it, ends.
 pub(super) async fn serve<H: Handler>(shared: Arc<Shared<H>>, accepted: Accepted) {
-    let Accepted { socket, read, peer, admission } = accepted;
-    let Some((taken, socket, unread)) = drive(&shared, socket, read, peer).await else { return };
+    let Accepted { socket, read, client, admission } = accepted;
+    let Some((taken, socket, unread)) = drive(&shared, socket, read, client).await else { return };
     match taken {
         Taken::Stream(head, frames) => {
             bound_unsent(&socket);
@@ -154,10 +153,10 @@ async fn drive<H: Handler>(
     shared: &Shared<H>,
     socket: TcpStream,
     read: Bytes,
-    peer: SocketAddr,
+    client: Client,
 ) -> Option<(Taken, TcpStream, Bytes)> {
     let (slot, flushed) = (Slot::default(), Flushed::default());
-    let answers = Answers { handler: shared.handler.clone(), peer, slot: slot.clone() };
+    let answers = Answers { handler: shared.handler.clone(), client, slot: slot.clone() };
     let wire = TokioIo::new(Wire::new(socket, read, flushed.clone()));
     let mut conn = shared.http1.serve_connection(wire, answers);
     let mut leaving = pin!(shared.drain.leaving());

@@ -2,7 +2,7 @@
 
 use super::connection::{Accepted, Shared};
 use super::wire::{Flushed, Wire};
-use super::{Handler, Reply, Settings};
+use super::{Client, Handler, Reply, Settings};
 use crate::drain::Drain;
 use crate::error::{Cause, Error};
 use crate::http::{Body, BoxError, Frame, Frames};
@@ -14,7 +14,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -60,10 +59,10 @@ where
 
 /// Serves one connection to its end.
 pub(super) async fn serve<H: Handler>(shared: Arc<Shared<H>>, accepted: Accepted) {
-    let Accepted { socket, read, peer, admission: _admission } = accepted;
+    let Accepted { socket, read, client, admission: _admission } = accepted;
     let wire = TokioIo::new(Wire::new(socket, read, Flushed::default()));
     let handler = shared.handler.clone();
-    let service = service_fn(move |req| answer(handler.clone(), req, peer));
+    let service = service_fn(move |req| answer(handler.clone(), req, client));
     let mut conn = pin!(shared.http2.serve_connection(wire, service));
     let mut leaving = pin!(shared.drain.leaving());
     let mut told = false;
@@ -82,10 +81,10 @@ pub(super) async fn serve<H: Handler>(shared: Arc<Shared<H>>, accepted: Accepted
 async fn answer<H: Handler>(
     handler: H,
     req: Request<Incoming>,
-    peer: SocketAddr,
+    client: Client,
 ) -> Result<Response<Body>, Infallible> {
     let head_only = req.method() == Method::HEAD;
-    Ok(match handler.handle(req, peer).await {
+    Ok(match handler.handle(req, client).await {
         Reply::Response(response) => response,
         Reply::Stream { head, .. } if head_only => head.map(|()| Body::Empty),
         Reply::Stream { head, frames } => {

@@ -23,11 +23,16 @@ use std::time::Duration;
 /// Answers requests. Cloned per request: a reference count at most.
 pub trait Handler: Clone + Send + Sync + 'static {
     /// Answers one request. Dropped in mid-work if the client leaves.
-    fn handle(
-        &self,
-        req: Request<Incoming>,
-        peer: SocketAddr,
-    ) -> impl Future<Output = Reply> + Send;
+    fn handle(&self, req: Request<Incoming>, client: Client) -> impl Future<Output = Reply> + Send;
+}
+
+/// Who asks, and over what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// The other end of the connection.
+    pub peer: SocketAddr,
+    /// True if the connection is TLS: the client's scheme is `https`.
+    pub tls: bool,
 }
 
 /// What a request becomes.

@@ -7,7 +7,7 @@ use pollcast::config::Config;
 use pollcast::drain::Drain;
 use pollcast::error::Error;
 use pollcast::http::{Body, Frame, Frames, fields};
-use pollcast::server::{self, Handler, Reply, Settings};
+use pollcast::server::{self, Client, Handler, Reply, Settings};
 use pollcast::telemetry::Metrics;
 use pollcast::upstream::{Passed, Upstream};
 use std::net::SocketAddr;
@@ -63,12 +63,12 @@ struct Pass {
 }
 
 impl Handler for Pass {
-    async fn handle(&self, req: Request<Incoming>, peer: SocketAddr) -> Reply {
+    async fn handle(&self, req: Request<Incoming>, client: Client) -> Reply {
         if req.uri().path() == "/stream" {
             let head = Response::builder().header("content-type", "text/event-stream");
             return Reply::Stream { head: head.body(()).unwrap(), frames: self.feed.open() };
         }
-        let answer = self.pass(req.map(Body::Incoming), peer).await;
+        let answer = self.pass(req.map(Body::Incoming), client.peer).await;
         answer.unwrap_or_else(|error| Reply::Response(error.response()))
     }
 }
