@@ -1,12 +1,16 @@
 //! `pollcast check`: all faults, or what would run.
 
-use super::{Exit, refuse, say};
+use super::{Exit, refuse, refuse_files, say};
 use crate::config::{Config, Interval, Source};
+use crate::server::Tls;
 use std::fmt::Write as _;
 
 pub(super) fn check(source: &Source) -> Exit {
     match source.load() {
-        Ok(config) => say(&summary(&config)),
+        Ok(config) => match Tls::load(&config.tls) {
+            Ok(_) => say(&summary(&config)),
+            Err(fault) => refuse_files(&fault),
+        },
         Err(faults) => refuse(&faults),
     }
 }

@@ -8,6 +8,7 @@
 
 use super::connection::{Accepted, Admission, Shared};
 use super::event_stream::{EventStream, Start};
+use super::transport::Transport;
 use super::wire::{Flushed, Wire};
 use super::{Client, Handler, Reply, Settings};
 use crate::http::{Body, Frames};
@@ -29,7 +30,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpStream;
 
 /// Least size of a connection's buffer that hyper takes.
 const LEAST_BUFFER: usize = 8 << 10;
@@ -130,19 +130,21 @@ impl<H: Handler> Service<Request<Incoming>> for Answers<H> {
 /// Serves one connection until it ends or becomes a stream or a tunnel, which get a task of their
 /// own: this one, with all of hyper in it, ends.
 pub(super) async fn serve<H: Handler>(shared: Arc<Shared<H>>, accepted: Accepted) {
-    let Accepted { socket, read, client, admission } = accepted;
-    let Some((taken, socket, unread)) = drive(&shared, socket, read, client).await else { return };
+    let Accepted { transport, read, client, admission } = accepted;
+    let Some((taken, transport, unread)) = drive(&shared, transport, read, client).await else {
+        return;
+    };
     match taken {
         Taken::Stream(head, frames) => {
-            bound_unsent(&socket);
+            bound_unsent(transport.socket());
             let start = Start { head, frames, unread: unread.len() };
             let patience = shared.settings.write_timeout;
             let metrics = shared.metrics.clone();
-            let stream = EventStream::new(socket, start, patience, metrics, admission);
+            let stream = EventStream::new(transport, start, patience, metrics, admission);
             shared.drain.spawn(stream);
         }
         Taken::Tunnel(origin) => {
-            shared.drain.spawn(tunnel(shared.clone(), socket, unread, origin, admission));
+            shared.drain.spawn(tunnel(shared.clone(), transport, unread, origin, admission));
         }
     }
 }
@@ -151,13 +153,13 @@ pub(super) async fn serve<H: Handler>(shared: Arc<Shared<H>>, accepted: Accepted
 /// didn't use.
 async fn drive<H: Handler>(
     shared: &Shared<H>,
-    socket: TcpStream,
+    transport: Transport,
     read: Bytes,
     client: Client,
-) -> Option<(Taken, TcpStream, Bytes)> {
+) -> Option<(Taken, Transport, Bytes)> {
     let (slot, flushed) = (Slot::default(), Flushed::default());
     let answers = Answers { handler: shared.handler.clone(), client, slot: slot.clone() };
-    let wire = TokioIo::new(Wire::new(socket, read, flushed.clone()));
+    let wire = TokioIo::new(Wire::new(transport, read, flushed.clone()));
     let mut conn = shared.http1.serve_connection(wire, answers);
     let mut leaving = pin!(shared.drain.leaving());
     let mut told = false;
@@ -190,8 +192,8 @@ async fn drive<H: Handler>(
         return None;
     }
     let parts = conn.into_parts();
-    let (socket, replay) = parts.io.into_inner().into_parts();
-    Some((taken, socket, concat(parts.read_buf, replay)))
+    let (transport, replay) = parts.io.into_inner().into_parts();
+    Some((taken, transport, concat(parts.read_buf, replay)))
 }
 
 /// Reads away what the client is still sending, for a moment.
@@ -199,16 +201,16 @@ async fn drive<H: Handler>(
 /// RFC 9112 §9.6: "If a server performs an immediate close of a TCP connection, there is a
 /// significant risk that the client will not be able to read the last HTTP response": the origin
 /// may have answered a large upload before its end, and a reset would overtake the answer.
-async fn linger(mut socket: TcpStream) {
+async fn linger(mut transport: Transport) {
     let mut scratch = [0; 1024];
-    let read = async { while matches!(socket.read(&mut scratch).await, Ok(1..)) {} };
+    let read = async { while matches!(transport.read(&mut scratch).await, Ok(1..)) {} };
     // Late or not, the connection closes now.
     let _ = tokio::time::timeout(LINGER, read).await;
 }
 
 /// Keeps the kernel from queueing old events by the megabyte for a slow reader: they wait at the
 /// source, which conflates. What is in flight isn't bounded by this, so the throughput stays.
-fn bound_unsent(socket: &TcpStream) {
+fn bound_unsent(socket: &tokio::net::TcpStream) {
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     if let Err(error) = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT) {
         tracing::debug!(%error, "socket options");
@@ -232,12 +234,12 @@ fn concat(first: Bytes, then: Bytes) -> Bytes {
 /// wait for.
 async fn tunnel<H: Handler>(
     shared: Arc<Shared<H>>,
-    socket: TcpStream,
+    transport: Transport,
     unread: Bytes,
     origin: Upgraded,
     _admission: Admission,
 ) {
-    let client = Wire::new(socket, unread, Flushed::default());
+    let client = Wire::new(transport, unread, Flushed::default());
     tokio::select! {
         () = upstream::join(client, TokioIo::new(origin)) => {}
         () = shared.drain.leaving() => {}

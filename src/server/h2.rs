@@ -1,4 +1,4 @@
-//! HTTP/2 without TLS, for proxies in front of us that speak it.
+//! HTTP/2: agreed on by TLS, or without it by prior knowledge (proxies in front of us).
 
 use super::connection::{Accepted, Shared};
 use super::wire::{Flushed, Wire};
@@ -59,8 +59,8 @@ where
 
 /// Serves one connection to its end.
 pub(super) async fn serve<H: Handler>(shared: Arc<Shared<H>>, accepted: Accepted) {
-    let Accepted { socket, read, client, admission: _admission } = accepted;
-    let wire = TokioIo::new(Wire::new(socket, read, Flushed::default()));
+    let Accepted { transport, read, client, admission: _admission } = accepted;
+    let wire = TokioIo::new(Wire::new(transport, read, Flushed::default()));
     let handler = shared.handler.clone();
     let service = service_fn(move |req| answer(handler.clone(), req, client));
     let mut conn = pin!(shared.http2.serve_connection(wire, service));

@@ -7,9 +7,12 @@ pub mod dispatch;
 mod event_stream;
 mod h1;
 mod h2;
+mod tls;
+mod transport;
 mod wire;
 
 pub use accept::serve;
+pub use tls::{Fault as TlsFault, Tls};
 
 use crate::config::Config;
 use crate::http::{Body, Frames};
@@ -56,8 +59,10 @@ pub enum Reply {
 }
 
 /// What the server takes from the config.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
+    /// TLS; `None` is clear text. Not from the config alone, since it takes reading files.
+    pub tls: Option<Tls>,
     /// Client connections at once; over it, accepting waits.
     pub connections: usize,
     /// Bytes of a request head, and of the buffer that reads it.
@@ -71,6 +76,7 @@ pub struct Settings {
 impl From<&Config> for Settings {
     fn from(config: &Config) -> Self {
         Self {
+            tls: None,
             connections: config.limits.connections,
             head: config.limits.head,
             client_head: config.timeouts.client_head,

@@ -1,6 +1,7 @@
 //! A socket with what was read of it already, and the knowledge whether all that was written has
 //! gone out.
 
+use super::transport::Transport;
 use bytes::{Buf as _, Bytes};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// Whether everything that was written has gone to the kernel. Clones share the answer: the HTTP
 /// library owns the socket while its driver asks.
@@ -30,8 +30,8 @@ impl Flushed {
 /// The socket as the HTTP library sees it.
 #[derive(Debug)]
 pub(super) struct Wire {
-    /// The socket.
-    socket: TcpStream,
+    /// What carries the connection.
+    transport: Transport,
     /// Comes before what the socket still has.
     replay: Bytes,
     /// False from each write to the next flush.
@@ -39,13 +39,13 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(socket: TcpStream, replay: Bytes, flushed: Flushed) -> Self {
-        Self { socket, replay, flushed }
+    pub(super) fn new(transport: Transport, replay: Bytes, flushed: Flushed) -> Self {
+        Self { transport, replay, flushed }
     }
 
-    /// The socket, and what nobody has read yet.
-    pub(super) fn into_parts(self) -> (TcpStream, Bytes) {
-        (self.socket, self.replay)
+    /// What carries it, and what nobody has read yet.
+    pub(super) fn into_parts(self) -> (Transport, Bytes) {
+        (self.transport, self.replay)
     }
 }
 
@@ -56,7 +56,7 @@ impl AsyncRead for Wire {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.replay.is_empty() {
-            return Pin::new(&mut self.socket).poll_read(cx, buf);
+            return Pin::new(&mut self.transport).poll_read(cx, buf);
         }
         let n = self.replay.len().min(buf.remaining());
         buf.put_slice(&self.replay[..n]);
@@ -76,7 +76,7 @@ impl AsyncWrite for Wire {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.flushed.set(false);
-        Pin::new(&mut self.socket).poll_write(cx, buf)
+        Pin::new(&mut self.transport).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -85,15 +85,15 @@ impl AsyncWrite for Wire {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.flushed.set(false);
-        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
+        Pin::new(&mut self.transport).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        self.transport.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flush = Pin::new(&mut self.socket).poll_flush(cx);
+        let flush = Pin::new(&mut self.transport).poll_flush(cx);
         if matches!(flush, Poll::Ready(Ok(()))) {
             self.flushed.set(true);
         }
@@ -101,6 +101,6 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        Pin::new(&mut self.transport).poll_shutdown(cx)
     }
 }

@@ -19,4 +19,5 @@ mod reload;
 mod site;
 mod stream;
 mod takeover;
+mod tls;
 mod watched;
