@@ -3,18 +3,18 @@
 //! The rule: bytes of two writers never mix. hyper holds 16 KB of buffers for as long as it holds a
 //! connection, too much for a stream that is idle most of its life, so a stream takes its socket
 //! back. It may do so only at an instant when hyper is pending, waits for this very answer, and has
-//! flushed all that it ever buffered ([`Flushed`]): earlier answers on a pipelined connection may
+//! flushed all that it ever buffered ([`Signs::flushed`]): earlier answers on a pipelined connection may
 //! still be on their way. A tunnel takes the socket when hyper is done with the 101.
 
-use super::connection::{Accepted, Admission, Shared};
+use super::connection::{Accepted, Shared};
 use super::event_stream::{EventStream, Start};
 use super::transport::Transport;
-use super::wire::{Flushed, Wire};
-use super::{Client, Handler, Reply, Settings};
+use super::wire::{Signs, Wire};
+use super::{Client, Handler, Reply, Settings, tunnel};
 use crate::http::{Body, Frames};
-use crate::upstream;
 use bytes::{Bytes, BytesMut};
-use http::{Method, Request, Response};
+use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -22,8 +22,9 @@ use hyper::service::Service;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
+use std::cell::Cell;
 use std::convert::Infallible;
-use std::future::{Future, pending, poll_fn};
+use std::future::{Future, pending, poll_fn, ready};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,8 +32,9 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 
-/// Least size of a connection's buffer that hyper takes.
-const LEAST_BUFFER: usize = 8 << 10;
+/// Room in a connection's buffer beyond the longest head: the gate's word on it comes before
+/// hyper's, and hyper takes no less than this.
+const BUFFER: usize = 8 << 10;
 
 /// How long a client may go on sending what nobody will read.
 const LINGER: Duration = Duration::from_secs(2);
@@ -52,7 +54,7 @@ pub(super) fn builder(settings: &Settings) -> http1::Builder {
         .pipeline_flush(false)
         .timer(TokioTimer::new())
         .header_read_timeout(settings.client_head)
-        .max_buf_size(settings.head.max(LEAST_BUFFER));
+        .max_buf_size(settings.head + BUFFER);
     builder
 }
 
@@ -96,6 +98,10 @@ struct Answers<H> {
     client: Client,
     /// Where an answer that wants the socket goes.
     slot: Slot,
+    /// Which request is refused.
+    signs: Signs,
+    /// Number of requests so far.
+    seen: Cell<u64>,
 }
 
 impl<H: Handler> Service<Request<Incoming>> for Answers<H> {
@@ -105,11 +111,27 @@ impl<H: Handler> Service<Request<Incoming>> for Answers<H> {
 
     fn call(&self, req: Request<Incoming>) -> Self::Future {
         let (handler, client, slot) = (self.handler.clone(), self.client, self.slot.clone());
+        let (signs, request) = (self.signs.clone(), self.seen.get() + 1);
+        self.seen.set(request);
         slot.0.upload.store(!req.body().is_end_stream(), Ordering::Relaxed);
+        if let Some(refusal) = signs.refused(request) {
+            // It may have sent more than was looked at.
+            slot.0.upload.store(true, Ordering::Relaxed);
+            return Box::pin(ready(Ok(refusal.response())));
+        }
         Box::pin(async move {
             let head_only = req.method() == Method::HEAD;
+            let handshake = is_handshake(req.headers());
             match handler.handle(req, client).await {
-                Reply::Response(response) => Ok(response),
+                Reply::Response(response) => Ok(match signs.refused(request) {
+                    // What went wrong is known here better than by the handler, to which the body
+                    // only broke off.
+                    Some(refusal) if response.status() == StatusCode::BAD_REQUEST => {
+                        refusal.response()
+                    }
+                    _ if handshake => last(response),
+                    _ => response,
+                }),
                 // RFC 9110 §9.3.2: "the server MUST NOT send content in the response" to HEAD.
                 Reply::Stream { head, .. } if head_only => Ok(head.map(|()| Body::Empty)),
                 Reply::Stream { head, frames } => {
@@ -125,6 +147,17 @@ impl<H: Handler> Service<Request<Incoming>> for Answers<H> {
             }
         })
     }
+}
+
+/// True if the gate lets everything through behind this request.
+fn is_handshake(fields: &HeaderMap) -> bool {
+    fields.get_all(UPGRADE).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// The last answer on its connection: what comes next has passed no gate.
+fn last(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Serves one connection until it ends or becomes a stream or a tunnel, which get a task of their
@@ -144,7 +177,13 @@ pub(super) async fn serve<H: Handler>(shared: Arc<Shared<H>>, accepted: Accepted
             shared.drain.spawn(stream);
         }
         Taken::Tunnel(origin) => {
-            shared.drain.spawn(tunnel(shared.clone(), transport, unread, origin, admission));
+            let shared = Arc::clone(&shared);
+            shared.clone().drain.spawn(async move {
+                let _admission = admission;
+                let client =
+                    Wire::new(transport, unread, &shared.settings, false, Signs::default());
+                tunnel::run(client, origin, shared.settings.upgrade, &shared.drain).await;
+            });
         }
     }
 }
@@ -157,9 +196,16 @@ async fn drive<H: Handler>(
     read: Bytes,
     client: Client,
 ) -> Option<(Taken, Transport, Bytes)> {
-    let (slot, flushed) = (Slot::default(), Flushed::default());
-    let answers = Answers { handler: shared.handler.clone(), client, slot: slot.clone() };
-    let wire = TokioIo::new(Wire::new(transport, read, flushed.clone()));
+    let (slot, signs) = (Slot::default(), Signs::default());
+    let answers = Answers {
+        handler: shared.handler.clone(),
+        client,
+        slot: slot.clone(),
+        signs: signs.clone(),
+        seen: Cell::new(0),
+    };
+    let wire = Wire::new(transport, read, &shared.settings, true, signs.clone());
+    let wire = TokioIo::new(wire);
     let mut conn = shared.http1.serve_connection(wire, answers);
     let mut leaving = pin!(shared.drain.leaving());
     let mut told = false;
@@ -169,7 +215,7 @@ async fn drive<H: Handler>(
             Pin::new(&mut conn).graceful_shutdown();
         }
         match Pin::new(&mut conn).poll(cx) {
-            Poll::Pending if slot.wants_stream() && flushed.get() => Poll::Ready(Ok(true)),
+            Poll::Pending if slot.wants_stream() && signs.flushed() => Poll::Ready(Ok(true)),
             Poll::Pending => Poll::Pending,
             Poll::Ready(end) => Poll::Ready(end.map(|()| false)),
         }
@@ -178,6 +224,10 @@ async fn drive<H: Handler>(
         Ok(mid_answer) => mid_answer,
         Err(error) => {
             tracing::debug!(%error, "connection broke off");
+            if error.is_parse() {
+                // hyper has answered, and there may be more of what it can't read.
+                linger(conn.into_parts().io.into_inner().into_parts().0).await;
+            }
             return None;
         }
     };
@@ -187,7 +237,7 @@ async fn drive<H: Handler>(
         }
         return None;
     };
-    if mid_answer != matches!(taken, Taken::Stream(..)) || !flushed.get() {
+    if mid_answer != matches!(taken, Taken::Stream(..)) || !signs.flushed() {
         // The connection ended before the answer could begin.
         return None;
     }
@@ -227,21 +277,5 @@ fn concat(first: Bytes, then: Bytes) -> Bytes {
             all.extend_from_slice(&then);
             all.freeze()
         }
-    }
-}
-
-/// Copies until both ends are done, or the process leaves: a WebSocket has no end of its own to
-/// wait for.
-async fn tunnel<H: Handler>(
-    shared: Arc<Shared<H>>,
-    transport: Transport,
-    unread: Bytes,
-    origin: Upgraded,
-    _admission: Admission,
-) {
-    let client = Wire::new(transport, unread, Flushed::default());
-    tokio::select! {
-        () = upstream::join(client, TokioIo::new(origin)) => {}
-        () = shared.drain.leaving() => {}
     }
 }

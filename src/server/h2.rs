@@ -1,7 +1,7 @@
 //! HTTP/2: agreed on by TLS, or without it by prior knowledge (proxies in front of us).
 
 use super::connection::{Accepted, Shared};
-use super::wire::{Flushed, Wire};
+use super::wire::{Signs, Wire};
 use super::{Client, Handler, Reply, Settings};
 use crate::drain::Drain;
 use crate::error::{Cause, Error};
@@ -60,7 +60,8 @@ where
 /// Serves one connection to its end.
 pub(super) async fn serve<H: Handler>(shared: Arc<Shared<H>>, accepted: Accepted) {
     let Accepted { transport, read, client, admission: _admission } = accepted;
-    let wire = TokioIo::new(Wire::new(transport, read, Flushed::default()));
+    let wire = Wire::new(transport, read, &shared.settings, false, Signs::default());
+    let wire = TokioIo::new(wire);
     let handler = shared.handler.clone();
     let service = service_fn(move |req| answer(handler.clone(), req, client));
     let mut conn = pin!(shared.http2.serve_connection(wire, service));

@@ -3,12 +3,17 @@
 
 mod accept;
 mod connection;
+mod deadline;
 pub mod dispatch;
 mod event_stream;
+mod gate;
 mod h1;
 mod h2;
+mod head;
+mod refuse;
 mod tls;
 mod transport;
+mod tunnel;
 mod wire;
 
 pub use accept::serve;
@@ -65,10 +70,18 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// Client connections at once; over it, accepting waits.
     pub connections: usize,
-    /// Bytes of a request head, and of the buffer that reads it.
+    /// Bytes of a request target.
+    pub target: usize,
+    /// Bytes of a request head.
     pub head: usize,
     /// From accept (or the last response) to a complete request head.
     pub client_head: Duration,
+    /// A request body that doesn't move for this long is given up.
+    pub client_body: Duration,
+    /// A client that takes nothing of an answer for this long is cut off.
+    pub client_write: Duration,
+    /// A tunnel in which nothing moves for this long is cut.
+    pub upgrade: Duration,
     /// A reader of a stream that takes nothing for this long is cut off.
     pub write_timeout: Duration,
 }
@@ -78,8 +91,12 @@ impl From<&Config> for Settings {
         Self {
             tls: None,
             connections: config.limits.connections,
+            target: config.limits.target,
             head: config.limits.head,
             client_head: config.timeouts.client_head,
+            client_body: config.timeouts.client_body,
+            client_write: config.timeouts.client_write,
+            upgrade: config.timeouts.upgrade,
             write_timeout: config.stream.write_timeout,
         }
     }
