@@ -12,6 +12,9 @@ use super::refuse::Refusal;
 /// Stands for a head of which nothing has gone through.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 
+/// As many fields as the library reads.
+const FIELDS: usize = 100;
+
 /// Longest line that says a chunk's size; extensions are ignored, and rare.
 const CHUNK_LINE: usize = 4 << 10;
 
@@ -187,6 +190,9 @@ impl Gate {
                 let limit = self.bounds.target.min(self.bounds.head) + version;
                 (line - method > limit).then_some(Refusal::Target).or_else(|| self.long_head())
             }
+            Next::Head if self.head.fields() == FIELDS && !is_empty(&self.begun, part) => {
+                Some(Refusal::Head)
+            }
             Next::Head => self.long_head(),
             Next::Trailer => (self.len > self.bounds.head).then_some(Refusal::Chunk),
             Next::Size => (line > CHUNK_LINE).then_some(Refusal::Chunk),
@@ -277,6 +283,11 @@ impl Gate {
             (false, false) => b" / HTTP/1.1\r\n\r\n",
         }
     }
+}
+
+/// True if the line, in two parts, is empty or may become so.
+fn is_empty(begun: &[u8], part: &[u8]) -> bool {
+    matches!((begun, part), (b"", b"\r" | b"\n" | b"\r\n") | (b"\r", b"\n"))
 }
 
 /// RFC 9112 §7.1: hexadecimal digits, then perhaps extensions.

@@ -22,6 +22,8 @@ pub(super) enum Framing {
 pub(super) struct Head {
     /// True once the request line has been seen.
     begun: bool,
+    /// Number of fields.
+    fields: usize,
     /// HTTP/1.0, which has neither `Host` nor transfer codings.
     old: bool,
     /// True if the target names the host, as an absolute form does.
@@ -39,6 +41,11 @@ pub(super) struct Head {
 }
 
 impl Head {
+    /// Number of fields so far.
+    pub(super) fn fields(&self) -> usize {
+        self.fields
+    }
+
     /// True once the request line has been seen.
     pub(super) fn begun(&self) -> bool {
         self.begun
@@ -59,31 +66,42 @@ impl Head {
         if !self.begun {
             self.begun = true;
             self.request_line(line, target_limit);
-        } else if self.fault.is_none() {
-            self.fault = self.field(line).err();
+        } else {
+            self.fields += 1;
+            if self.fault.is_none() {
+                self.fault = self.field(line).err();
+            }
         }
         None
     }
 
     fn request_line(&mut self, line: &[u8], target_limit: usize) {
         let mut words = line.split(|&byte| byte == b' ');
-        let (_, target, version) = (words.next(), words.next(), words.next());
-        let target = target.unwrap_or_default();
-        self.old = version == Some(b"HTTP/1.0");
-        self.absolute = !matches!(target.first(), None | Some(b'/' | b'*'));
+        let mut word = || words.next().unwrap_or_default();
+        let (method, target, version, more) = (word(), word(), word(), words.next());
+        self.old = version == b"HTTP/1.0";
+        self.absolute = target.windows(3).take(16).any(|at| at == b"://");
+        // RFC 9112 §3.2: the four forms of a target.
+        let form = match target {
+            [b'/', ..] => true,
+            b"*" => method == b"OPTIONS",
+            _ => self.absolute || method == b"CONNECT",
+        };
+        let version = self.old || version == b"HTTP/1.1";
+        let clean = !target.iter().any(|&byte| is_control(byte));
         if target.len() > target_limit {
             self.fault = Some(Refusal::Target);
-        } else if line.iter().any(|&byte| is_control(byte)) {
+        } else if !(form && version && clean && more.is_none() && is_name(method)) {
             self.fault = Some(Refusal::Syntax);
         }
     }
 
     fn field(&mut self, line: &[u8]) -> Result<(), Refusal> {
         // A line that begins with a space is folded, and has no name either.
-        let colon = line.iter().position(|&byte| !is_token(byte)).filter(|&at| at > 0);
-        let colon = colon.filter(|&at| line[at] == b':').ok_or(Refusal::Syntax)?;
+        let colon = line.iter().position(|&byte| byte == b':').ok_or(Refusal::Syntax)?;
         let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
-        if value.iter().any(|&byte| is_control(byte) && byte != b'\t') {
+        let clean = !value.iter().any(|&byte| is_control(byte) && byte != b'\t');
+        if !(clean && is_name(name)) {
             return Err(Refusal::Syntax);
         }
         // By length first: most lines are none of these.
@@ -166,9 +184,10 @@ fn is_host(value: &[u8]) -> bool {
     value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(byte))
 }
 
-/// RFC 9110 §5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+/// RFC 9110 §5.6.2: a token, which methods and field names are.
+fn is_name(text: &[u8]) -> bool {
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !text.is_empty() && text.iter().all(is_token)
 }
 
 /// RFC 9110 §5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous".
@@ -234,6 +253,21 @@ mod tests {
             let head = format!("POST / HTTP/1.1\r\n{lines}\r\n");
             assert_eq!(read(&head), Err(want), "{lines:?}");
         }
+        for line in [
+            "GET /",
+            "GET / HTTP/1.1 x",
+            "GET  / HTTP/1.1",
+            " GET / HTTP/1.1",
+            "GET\t/ HTTP/1.1",
+            "GET a HTTP/1.1",
+            "GET * HTTP/1.1",
+            "GET /\r HTTP/1.1",
+            "GET / HTTP/1.2",
+            "GET / http/1.1",
+            "G@T / HTTP/1.1",
+        ] {
+            assert_eq!(read(&format!("{line}\r\nHost: a\r\n")), Err(Syntax), "{line:?}");
+        }
         let old = "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n";
         assert_eq!(read(old), Err(Framing));
         let long = "GET /4567890123456789012 HTTP/1.1\r\nHost: a\r\n";
@@ -248,6 +282,8 @@ mod tests {
             ("\r\n\r\nGET / HTTP/1.1\r\nHost:\r\n", Framing::Length(0)),
             ("GET / HTTP/1.0\r\n", Framing::Length(0)),
             ("GET http://a/b HTTP/1.1\r\n", Framing::Length(0)),
+            ("OPTIONS * HTTP/1.1\r\nHost: a\r\n", Framing::Length(0)),
+            ("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n", Framing::Length(0)),
             ("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length:\t007 \r\n", Framing::Length(7)),
             ("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n", Framing::Chunked),
             ("GET / HTTP/1.1\r\nHost: a\r\nX: \u{e9}\ty\r\nX:\r\n", Framing::Length(0)),

@@ -25,7 +25,7 @@ pub(super) enum Refusal {
     Chunk,
     /// The target is longer than `limits.target`.
     Target,
-    /// The head is longer than `limits.head`.
+    /// The head is longer than `limits.head`, or has more fields than the HTTP library takes.
     Head,
     /// The body hasn't moved for `timeouts.client_body`.
     Stalled,
@@ -66,7 +66,7 @@ impl Refusal {
             Self::Target => (StatusCode::URI_TOO_LONG, "the target is longer than limits.target"),
             Self::Head => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "the request's head is longer than limits.head",
+                "the request's head has more than 100 fields, or is longer than limits.head",
             ),
             Self::Stalled => (
                 StatusCode::REQUEST_TIMEOUT,

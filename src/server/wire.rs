@@ -125,6 +125,8 @@ impl Wire {
         if self.replay.is_empty() {
             // Lets the memory go, not only the view of it.
             self.replay = Bytes::new();
+            // A head is best seen whole. An end or an error comes again at the next read.
+            let _ = Pin::new(&mut self.transport).poll_read(cx, buf);
         }
         Poll::Ready(Ok(()))
     }

@@ -5,8 +5,8 @@ use super::*;
 const BOUNDS: Bounds = Bounds { target: 40, head: 200 };
 
 /// What goes through if the bytes come in pieces of `step`, and why it ended.
-fn through(bytes: &[u8], step: usize) -> (Vec<u8>, Option<Refusal>, u64) {
-    let (mut gate, mut out) = (Gate::new(BOUNDS), Vec::new());
+fn through(bytes: &[u8], step: usize, bounds: Bounds) -> (Vec<u8>, Option<Refusal>, u64) {
+    let (mut gate, mut out) = (Gate::new(bounds), Vec::new());
     for piece in bytes.chunks(step) {
         if let Some(cut) = gate.see(piece) {
             out.extend_from_slice(&piece[..cut.keep]);
@@ -28,7 +28,11 @@ fn good_messages_go_through_as_they_are() {
         PUT /d HTTP/1.1\nHost: a\n\nGET /e HTTP/1.0\r\n\r\n\
         GET /f HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n\x81\x00\r\n\r\n \0";
     for step in 1..=stream.len() {
-        assert_eq!(through(stream, step), (stream.to_vec(), None, 6), "in pieces of {step}");
+        assert_eq!(
+            through(stream, step, BOUNDS),
+            (stream.to_vec(), None, 6),
+            "in pieces of {step}"
+        );
     }
 }
 
@@ -46,17 +50,24 @@ fn a_bad_head_becomes_one_that_can_be_answered() {
         (format!("GET / HTTP/1.1\r\nHost: a\r\n{}", "X: y\r\n".repeat(40)), Refusal::Head),
         ("\r\n".repeat(101), Refusal::Head),
     ] {
-        let all = format!("{good}{bad}");
-        for step in 1..=all.len() {
-            let (out, refusal, heads) = through(all.as_bytes(), step);
-            assert_eq!((refusal, heads), (Some(want), 2), "in pieces of {step}");
-            let out = String::from_utf8(out).unwrap();
-            let head = out.strip_prefix(good).unwrap().trim_start();
-            assert!(head.starts_with("GET /") && head.ends_with("\r\n\r\n"), "{head:?} ({step})");
-            assert_eq!(head.matches("\r\n\r\n").count(), 1, "{head:?} ({step})");
-            assert!(head.lines().skip(1).all(|l| l.is_empty() || l.contains(':')), "{head:?}");
-            assert!(head.len() <= 200 + STAND_IN.len(), "{head:?}");
-        }
+        refused(good, &bad, want, BOUNDS);
+    }
+    let fields = format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(101));
+    refused(good, &fields, Refusal::Head, Bounds { head: 4000, ..BOUNDS });
+}
+
+fn refused(good: &str, bad: &str, want: Refusal, bounds: Bounds) {
+    let all = format!("{good}{bad}");
+    for step in 1..=all.len() {
+        let (out, refusal, heads) = through(all.as_bytes(), step, bounds);
+        assert_eq!((refusal, heads), (Some(want), 2), "in pieces of {step}");
+        let out = String::from_utf8(out).unwrap();
+        let head = out.strip_prefix(good).unwrap().trim_start();
+        assert!(head.starts_with("GET /") && head.ends_with("\r\n\r\n"), "{head:?} ({step})");
+        assert_eq!(head.matches("\r\n\r\n").count(), 1, "{head:?} ({step})");
+        assert!(head.lines().skip(1).all(|l| l.is_empty() || l.contains(':')), "{head:?}");
+        assert!(head.len() <= bounds.head + STAND_IN.len(), "{head:?}");
+        assert!(head.lines().count() <= 102, "{head:?}");
     }
 }
 
@@ -82,7 +93,7 @@ fn what_is_no_chunk_ends_the_body_there() {
     ] {
         let all = format!("{head}{bad}");
         for step in 1..=all.len() {
-            let (out, refusal, heads) = through(all.as_bytes(), step);
+            let (out, refusal, heads) = through(all.as_bytes(), step, BOUNDS);
             assert_eq!((refusal, heads), (Some(Refusal::Chunk), 1), "{bad:?} in pieces of {step}");
             let least = &all.as_bytes()[..head.len() + good];
             assert!(out.starts_with(least) && all.as_bytes().starts_with(&out), "{bad:?} {step}");
