@@ -1,5 +1,6 @@
 //! One connection, from its first byte: which protocol it speaks, and who drives it.
 
+use super::multiplex::Spawner;
 use super::transport::Transport;
 use super::{Client, Handler, Settings, Tls, h1, h2};
 use crate::drain::Drain;
@@ -32,10 +33,10 @@ pub(super) struct Shared<H> {
     pub(super) metrics: Metrics,
     /// How HTTP/1.1 is spoken; built once, since its timer is an allocation.
     pub(super) http1: http1::Builder,
+    /// How HTTP/2 is spoken.
+    pub(super) http2: http2::Builder<Spawner>,
     /// How TLS is spoken; `None` is clear text.
     tls: Option<TlsAcceptor>,
-    /// How HTTP/2 is spoken.
-    pub(super) http2: http2::Builder<h2::Spawner>,
 }
 
 impl<H> Shared<H> {
@@ -43,7 +44,7 @@ impl<H> Shared<H> {
         let http1 = h1::builder(&settings);
         let http2 = h2::builder(&settings, drain.clone());
         let tls = settings.tls.as_ref().map(Tls::acceptor);
-        Self { handler, settings, drain, metrics, tls, http1, http2 }
+        Self { handler, settings, drain, metrics, http1, http2, tls }
     }
 }
 

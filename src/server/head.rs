@@ -19,6 +19,7 @@ pub(super) enum Framing {
 
 /// What is known of a head so far.
 #[derive(Clone, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts of one head")]
 pub(super) struct Head {
     /// True once the request line has been seen.
     begun: bool,
@@ -63,19 +64,17 @@ impl Head {
             // ignore at least one empty line (CRLF) received prior to the request-line".
             return self.begun.then(|| self.end());
         }
-        if !self.begun {
-            self.begun = true;
-            self.request_line(line, target_limit);
-        } else {
+        if self.begun {
             self.fields += 1;
-            if self.fault.is_none() {
-                self.fault = self.field(line).err();
-            }
+            self.fault = self.fault.or_else(|| self.field(line).err());
+        } else {
+            self.begun = true;
+            self.fault = self.request_line(line, target_limit).err();
         }
         None
     }
 
-    fn request_line(&mut self, line: &[u8], target_limit: usize) {
+    fn request_line(&mut self, line: &[u8], target_limit: usize) -> Result<(), Refusal> {
         let mut words = line.split(|&byte| byte == b' ');
         let mut word = || words.next().unwrap_or_default();
         let (method, target, version, more) = (word(), word(), word(), words.next());
@@ -90,10 +89,10 @@ impl Head {
         let version = self.old || version == b"HTTP/1.1";
         let clean = !target.iter().any(|&byte| is_control(byte));
         if target.len() > target_limit {
-            self.fault = Some(Refusal::Target);
-        } else if !(form && version && clean && more.is_none() && is_name(method)) {
-            self.fault = Some(Refusal::Syntax);
+            return Err(Refusal::Target);
         }
+        let valid = form && version && clean && more.is_none() && is_name(method);
+        valid.then_some(()).ok_or(Refusal::Syntax)
     }
 
     fn field(&mut self, line: &[u8]) -> Result<(), Refusal> {

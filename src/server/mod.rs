@@ -10,10 +10,12 @@ mod gate;
 mod h1;
 mod h2;
 mod head;
+mod multiplex;
 mod refuse;
 mod tls;
 mod transport;
 mod tunnel;
+mod websocket;
 mod wire;
 
 pub use accept::serve;

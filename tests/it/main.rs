@@ -7,6 +7,7 @@ mod app;
 mod cli;
 mod config;
 mod events;
+mod h2;
 mod hostile;
 mod lies;
 mod lifecycle;
