@@ -19,7 +19,8 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The answer to clear text where TLS is spoken.
 const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
-Content-Length: 53\r\nConnection: close\r\n\r\nPollcast: this port speaks TLS, ask by https:// (400)";
+Content-Length: 54\r\nConnection: close\r\n\r\n\
+Pollcast: this port speaks TLS, ask by https:// (400)\n";
 
 /// What all connections share.
 pub(super) struct Shared<H> {

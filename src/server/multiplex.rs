@@ -1,9 +1,9 @@
 //! What an HTTP/2 connection's many requests cost, and when it has cost enough: requests that are
 //! open, requests that were called off, and clients that take nothing.
 //!
-//! The rule: whether a client holds up an answer, or the origin does, shows in what the HTTP library
-//! asked for last. It asks for a piece of the body only when the client's window has room, so that
-//! an answer whose last piece was given and which isn't asked again waits for the client.
+//! The rule: whether a client holds up an answer, or the origin does, shows in what the HTTP
+//! library asked for last. It asks for a piece of the body only when the client's window has room,
+//! so that an answer whose last piece was given and which isn't asked again waits for the client.
 
 use super::deadline::Deadline;
 use crate::drain::Drain;

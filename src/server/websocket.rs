@@ -1,9 +1,9 @@
 //! WebSocket over HTTP/2: an extended CONNECT becomes the handshake that an origin of HTTP/1.1
 //! knows, and its answer is translated back.
 //!
-//! RFC 8441 §5: "The :scheme pseudo-header field MUST be [...] https [...] or http"; "the
-//! Sec-WebSocket-Key and Sec-WebSocket-Accept header fields" don't exist there, "as their
-//! functionality has been superseded": key and check are between us and the origin.
+//! RFC 8441 §5: "Implementations using this extended CONNECT to bootstrap WebSockets do not do the
+//! processing of the Sec-WebSocket-Key and Sec-WebSocket-Accept header fields": key and check are
+//! between us and the origin, where RFC 6455 holds.
 
 use crate::http::fields;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
@@ -56,8 +56,9 @@ impl Handshake {
     /// The client's answer to the origin's 101; `None` if the origin hasn't understood what it was
     /// asked for.
     ///
-    /// RFC 6455 §4.1: "If the response lacks a |Sec-WebSocket-Accept| header field or [...] contains
-    /// a value other than [...] the client MUST Fail the WebSocket Connection".
+    /// RFC 6455 §4.1: "If the response lacks a |Sec-WebSocket-Accept| header field or the
+    /// |Sec-WebSocket-Accept| contains a value other than [...] the client MUST _Fail the WebSocket
+    /// Connection_."
     pub(super) fn answer(&self, head: Response<()>) -> Option<Response<()>> {
         let accept = head.headers().get(SEC_WEBSOCKET_ACCEPT)?;
         (accept.as_bytes().trim_ascii() == accepted(&self.key).as_bytes()).then_some(())?;

@@ -1,6 +1,6 @@
 //! A connection as the HTTP library sees it: what was read of it already comes first, what a client
-//! sends passes the gate, who stops moving is cut off, and whoever drives the library learns whether
-//! all that was written has gone out.
+//! sends passes the gate, who stops moving is cut off, and whoever drives the library learns
+//! whether all that was written has gone out.
 
 use super::Settings;
 use super::deadline::Deadline;

@@ -1,5 +1,5 @@
-//! Requests that two servers could read in two ways: refused with a word, the connection closed, and
-//! nothing of them forwarded.
+//! Requests that two servers could read in two ways: refused with a word, the connection closed,
+//! and nothing of them forwarded.
 
 use crate::origin::{Origin, Peer};
 use crate::proxy::Proxy;

@@ -203,7 +203,7 @@ async fn clear_text_is_told_and_a_handshake_that_never_ends_is_cut() {
     peer.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n").await;
     let (text, _) = peer.read_to_end().await;
     assert!(text.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{text}");
-    assert!(text.ends_with("ask by https:// (400)"), "{text}");
+    assert!(text.ends_with("ask by https:// (400)\n"), "{text}");
     for begin in [&b""[..], b"\x16\x03\x01", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"] {
         let mut peer = Peer::connect(proxy.addr).await;
         peer.send(begin).await;
