@@ -16,7 +16,8 @@ pub(super) fn check(source: &Source) -> Exit {
 }
 
 fn summary(config: &Config) -> String {
-    let mut out = format!("ok\nlisten {}\norigin {}\n", config.listen, config.origin);
+    let tls = if config.tls.files().is_some() { " (TLS)" } else { "" };
+    let mut out = format!("ok\nlisten {}{tls}\norigin {}\n", config.listen, config.origin);
     let admin = config.admin.listen.map_or("off".to_owned(), |address| address.to_string());
     let mode = config.mode;
     // Writing to a string can't fail.

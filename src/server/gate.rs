@@ -8,6 +8,7 @@
 
 use super::head::{Framing, Head};
 use super::refuse::Refusal;
+use memchr::memchr;
 
 /// Stands for a head of which nothing has gone through.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
@@ -124,7 +125,7 @@ impl Gate {
             if self.next == Next::Head && self.len == 0 {
                 begin = Some(at);
             }
-            let end = rest.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
+            let end = memchr(b'\n', rest).map(|end| end + 1);
             let line = &rest[..end.unwrap_or(rest.len())];
             let fault = self.line(line, end.is_some());
             at += line.len();

@@ -3,8 +3,8 @@
 //! The rule: bytes of two writers never mix. hyper holds 16 KB of buffers for as long as it holds a
 //! connection, too much for a stream that is idle most of its life, so a stream takes its socket
 //! back. It may do so only at an instant when hyper is pending, waits for this very answer, and has
-//! flushed all that it ever buffered ([`Signs::flushed`]): earlier answers on a pipelined connection
-//! may still be on their way. A tunnel takes the socket when hyper is done with the 101.
+//! flushed all that it ever buffered ([`Signs::flushed`]): earlier answers on a pipelined
+//! connection may still be on their way. A tunnel takes the socket when hyper is done with the 101.
 
 use super::connection::{Accepted, Shared};
 use super::event_stream::{EventStream, Start};
