@@ -14,7 +14,7 @@ use crate::drain::Drain;
 use crate::hub::Hub;
 use crate::server::dispatch::live::Live;
 use crate::server::dispatch::{Dispatch, Shared};
-use crate::server::{self, Settings};
+use crate::server::{self, Settings, Tls};
 use crate::telemetry::Metrics;
 use crate::upstream::{HttpOrigin, Origin, Upstream};
 use arc_swap::ArcSwap;
@@ -120,7 +120,11 @@ impl Proxy {
         getrandom::fill(&mut secret).map_err(|error| anyhow::anyhow!("no random: {error}"))?;
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no random: {error}"))?;
-        let (settings, upstream) = (Settings::from(&config), Upstream::new(&config));
+        let (mut settings, upstream) = (Settings::from(&config), Upstream::new(&config));
+        settings.tls = Tls::load(&config.tls)?;
+        if let Some(tls) = settings.tls.clone() {
+            drain.spawn(tls.follow(drain.clone()));
+        }
         let live = Live::new(config, secret, &metrics);
         let origin = origin(&live.config)?;
         let parts = (drain.clone(), metrics.clone());
@@ -196,6 +200,7 @@ impl Proxy {
             ("origin", old.config.origin != config.origin),
             ("admin.listen", old.config.admin.listen != config.admin.listen),
             ("prefix", old.config.prefix != config.prefix),
+            ("tls", old.config.tls != config.tls),
             ("log", !same(&old.config.log, &config.log)),
             ("timeouts", !same(&old.config.timeouts, &config.timeouts)),
             ("limits.connections", old.config.limits.connections != config.limits.connections),

@@ -6,6 +6,7 @@ mod check;
 mod status;
 
 use crate::config::{Config, Source};
+use crate::server::{Tls, TlsFault};
 use clap::Parser as _;
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -103,7 +104,10 @@ fn carry_out(args: args::Args) -> Command {
 
 fn start(source: Source) -> Command {
     match source.load() {
-        Ok(config) => Command::Run { config: Box::new(config), source },
+        Ok(config) => match Tls::load(&config.tls) {
+            Ok(_) => Command::Run { config: Box::new(config), source },
+            Err(fault) => Command::Done(refuse_files(&fault)),
+        },
         Err(faults) => Command::Done(refuse(&faults)),
     }
 }
@@ -139,6 +143,13 @@ fn refuse(faults: &crate::config::Faults) -> Exit {
         n => format!("{n} faults"),
     };
     complain(format_args!("{count} in the configuration\n{faults}"));
+    Exit::Refused
+}
+
+/// A file that the configuration names is at fault. Looked into here, since reading the
+/// configuration reads no other file.
+fn refuse_files(fault: &TlsFault) -> Exit {
+    complain(format_args!("1 fault in the configuration\n{fault}"));
     Exit::Refused
 }
 
