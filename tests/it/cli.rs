@@ -95,7 +95,8 @@ fn without_the_word_it_is_run() {
         let output = pollcast(dir.path(), args);
         let want = "\
 pollcast: 1 fault in the configuration
---origin: has no scheme: write \"http://host:port\"
+--origin: has no scheme: write \"http://host:port\", \"https://host\" or \
+\"unix:/path/of/the.socket\"
 ";
         assert_eq!((stderr(&output), output.status.code()), (want, Some(2)));
     }
