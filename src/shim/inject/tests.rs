@@ -2,6 +2,7 @@
 
 use super::coding::Coding;
 use super::{Injector, Outcome, RequestFacts};
+use crate::config::Csp;
 use crate::http::{Body, BoxError};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
@@ -12,8 +13,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+mod asked;
 mod bodies;
+mod charset;
 mod fields;
+mod policies;
 
 const TAG: &str = "<script src=\"/__pollcast/shim.js\"></script>";
 const CODINGS: [(&str, Coding); 5] = [
@@ -98,19 +102,20 @@ fn document() -> RequestFacts {
 }
 
 fn unsaid() -> RequestFacts {
-    facts(&[("host", "app.example")])
+    facts(&[("host", "app.example"), ("accept", "text/html,*/*;q=0.8")])
 }
 
 /// An injector, and what it reports.
 fn injector() -> (Injector, Arc<Mutex<Vec<Outcome>>>) {
     let told: Arc<Mutex<Vec<Outcome>>> = Arc::default();
     let report = Arc::clone(&told);
-    (Injector::new("/__pollcast", Arc::new(move |o| report.lock().unwrap().push(o))), told)
+    let report = Arc::new(move |outcome| report.lock().unwrap().push(outcome));
+    (Injector::new("/__pollcast", Csp::Leave, report), told)
 }
 
 fn page(fields: &[(&'static str, &str)], body: Body) -> Response<Body> {
     let mut response = Response::new(body);
-    *response.headers_mut() = headers(&[("content-type", "text/html")]);
+    *response.headers_mut() = headers(&[("content-type", "text/html; charset=utf-8")]);
     for (name, value) in fields {
         let value = HeaderValue::from_str(value).unwrap();
         response.headers_mut().insert(HeaderName::from_static(name), value);

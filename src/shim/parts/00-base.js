@@ -14,7 +14,7 @@ if (W[MARK] || W.origin === 'null' || typeof W.fetch !== 'function') return;
 Object.defineProperty(W, MARK, { value: CONFIG.v, configurable: true });
 
 // What apps and their tests like to replace: polyfills, mocks, false clocks.
-const { Request, Response, Headers, Date, Math, performance, location } = W;
+const { Request, Response, Headers, Date, Math, performance } = W;
 const noop = () => {};
 const native = {
   fetch: W.fetch.bind(W),

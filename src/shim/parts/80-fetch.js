@@ -75,7 +75,7 @@ function inspect(input, init) {
   const url = new URL(request ? request.url : input, D.baseURI);
   // `GET /api/logout` after a click: not known to be polled, so it may be a write.
   url.hash = '';
-  const same = url.origin === location.origin;
+  const same = url.origin === W.origin;
   const rest = pressed && same ? { write: true } : null;
   const watch = watches.find(({ re }) => re.test(url.pathname));
   if (!same || !watch || !watch.push) return rest;
