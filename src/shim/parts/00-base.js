@@ -55,7 +55,7 @@ function later(fn, ms) {
 function patch(owner, name, handle) {
   if (lingering.has(name)) return;
   const before = Object.getOwnPropertyDescriptor(owner, name);
-  if (!before || !before.configurable || typeof before.value !== 'function') return;
+  if (!before?.configurable || typeof before.value !== 'function') return;
   const ours = new Proxy(before.value, {
     apply: (target, self, args) =>
       active ? handle(target, self, args) : Reflect.apply(target, self, args),

@@ -21,7 +21,7 @@ const writers = new Set();
 
 function installFetch() {
   const override = remembered('sessionStorage', (old) => {
-    const asked = /[?&]pollcast=(on|off)(&|$)/.exec(location.search);
+    const asked = /[?&]pollcast=(on|off)(&|$)/.exec(W.location.search);
     return asked ? asked[1] : old;
   });
   const cohort = fnv1a(clientId) % 100;
