@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod events;
 mod hostile;
+mod inject;
 mod lies;
 mod limits;
 mod order;

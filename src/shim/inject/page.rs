@@ -33,6 +33,8 @@ pub(super) struct Page {
     stage: Stage,
     /// Nothing more comes from the origin.
     ended: bool,
+    /// The server had its chance to send what came before an error.
+    paused: bool,
     /// Whom to tell what became of the page.
     teller: Teller,
 }
@@ -95,7 +97,7 @@ impl Page {
             page: Vec::new(),
         };
         let stage = Stage::Seeking(Box::new(seeking));
-        Self { inner, out: VecDeque::new(), last: None, stage, ended: false, teller }
+        Self { inner, out: VecDeque::new(), last: None, stage, ended: false, paused: false, teller }
     }
 
     /// One frame of the origin, or its end.
@@ -197,6 +199,12 @@ impl HttpBody for Page {
             }
             if self.busy() {
                 self.recode();
+            } else if self.ended && matches!(self.last, Some(Err(_))) && !self.paused {
+                // An error makes the server drop what it hasn't sent yet, and what was held of this
+                // page came all at once. While it waits, it sends.
+                self.paused = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             } else if self.ended {
                 return Poll::Ready(self.last.take());
             } else {

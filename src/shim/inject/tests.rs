@@ -10,8 +10,9 @@ use http_body::{Body as HttpBody, Frame};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake};
 
 mod asked;
 mod bodies;
@@ -68,11 +69,28 @@ struct Read {
     error: bool,
 }
 
+/// Remembers that it was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Reads until there is nothing more, for now or for ever.
 fn read(body: &mut Body) -> Read {
-    let mut cx = Context::from_waker(Waker::noop());
+    let woken = Arc::<Woken>::default();
+    let waker = Arc::clone(&woken).into();
+    let mut cx = Context::from_waker(&waker);
     let mut got = Read::default();
-    while let Poll::Ready(Some(frame)) = Pin::new(&mut *body).poll_frame(&mut cx) {
+    loop {
+        let frame = match Pin::new(&mut *body).poll_frame(&mut cx) {
+            Poll::Pending if woken.0.swap(false, Ordering::Relaxed) => continue,
+            Poll::Pending | Poll::Ready(None) => break,
+            Poll::Ready(Some(frame)) => frame,
+        };
         match frame.map(Frame::into_data) {
             Ok(Ok(data)) => got.bytes.extend_from_slice(&data),
             Ok(Err(_)) => got.trailers = true,
