@@ -1,5 +1,5 @@
 //! Where the tag goes: right after `<head>`; where there is none, before the first other element or
-//! text, or at the end. Never before the doctype (quirks mode). The parser only tells positions;
+//! text. Never before the doctype (quirks mode). The parser only tells positions;
 //! the page's bytes are never its output.
 //!
 //! One exception: browsers look for the character encoding in the first kilobyte of a page that
@@ -201,11 +201,9 @@ impl Finder {
             return Verdict::Failed;
         }
         match self.verdict(page, true) {
-            Verdict::Undecided => {
-                let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-                let blank = page[self.base..].iter().all(u8::is_ascii_whitespace);
-                if seen.document && !blank { Verdict::At(page.len()) } else { Verdict::Fragment }
-            }
+            // Neither element nor text: nothing here polls, and what is open at the end (a comment,
+            // a tag) would swallow the tag.
+            Verdict::Undecided => Verdict::Fragment,
             decided => decided,
         }
     }
