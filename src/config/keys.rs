@@ -4,7 +4,9 @@
 
 use super::nouns as noun;
 use super::value::{Read, Value, duration, list, number, size, truth, word};
-use super::{Config, ForwardingField, Glob, Interval, LogFormat, Mode, OriginHost, OriginProtocol};
+use super::{
+    Config, Csp, ForwardingField, Glob, Interval, LogFormat, Mode, OriginHost, OriginProtocol,
+};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -122,7 +124,12 @@ pub(super) static WATCH: &[Key<WatchForm>] = &[
     key("ignore", |w, v| put(&mut w.ignore, list(v, "/generatedAt", noun::pointer))),
 ];
 
-static INJECT: &[Key<Config>] = &[key("enabled", |c, v| put(&mut c.inject.enabled, truth(v)))];
+static INJECT: &[Key<Config>] = &[
+    key("enabled", |c, v| put(&mut c.inject.enabled, truth(v))),
+    key("csp", |c, v| {
+        put(&mut c.inject.csp, word(v, &[("leave", Csp::Leave), ("extend", Csp::Extend)]))
+    }),
+];
 
 static FORWARDING: &[Key<Config>] = &[
     key("fields", |c, v| put(&mut c.forwarding.fields, list(v, "x-forwarded-for", forwarding))),

@@ -14,6 +14,7 @@ mod h2;
 mod handover;
 mod hostile;
 mod leaving;
+mod inject;
 mod lies;
 mod lifecycle;
 mod limits;
