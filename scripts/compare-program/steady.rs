@@ -1,8 +1,8 @@
 //! A load at a fixed rate: requests are due at set instants, whatever became of those before.
 //!
 //! A load that waits for each answer before it asks again asks less while the proxy is slow, and so
-//! never sees the wait that a user would. Here a request that couldn't be sent when it was due, since
-//! its connection still waited for an answer, counts from when it was due.
+//! never sees the wait that a user would. Here a request that couldn't be sent when it was due,
+//! since its connection still waited for an answer, counts from when it was due.
 
 use anyhow::Context as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

@@ -1,5 +1,5 @@
-//! Clients that speak HTTP/2 without TLS, as proxies in front do: many requests on a connection, some
-//! of which are reset in the middle.
+//! Clients that speak HTTP/2 without TLS, as proxies in front do: many requests on a connection,
+//! some of which are reset in the middle.
 
 use crate::client::{digest, good, same};
 use crate::content::{self, Content};

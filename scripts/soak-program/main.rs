@@ -1,5 +1,5 @@
-//! Mixed traffic through Pollcast for minutes, every byte checked: does memory stay flat, does every
-//! file descriptor come back, does anything get lost? `scripts/soak` runs it.
+//! Mixed traffic through Pollcast for minutes, every byte checked: does memory stay flat, does
+//! every file descriptor come back, does anything get lost? `scripts/soak` runs it.
 
 #![allow(clippy::disallowed_methods, reason = "a program that measures, with nothing to drain")]
 #![allow(clippy::print_stdout, reason = "the report is its output")]
@@ -28,8 +28,8 @@ use world::{Tally, World};
 /// Memory settles while caches, pools and the allocator's arenas fill.
 const WARM_UP_S: usize = 120;
 
-/// Idle connections to the origin and topics without subscribers are kept for seconds only; the rest
-/// is for a machine that does other work too.
+/// Idle connections to the origin and topics without subscribers are kept for seconds only; the
+/// rest is for a machine that does other work too.
 const SETTLE: Duration = Duration::from_secs(60);
 
 /// File descriptors beyond those at the start that may stay: one connection of the central poll's
@@ -62,7 +62,7 @@ async fn soak(mut proxy: Proxy, versions: Versions, time: Duration) -> anyhow::R
     let seconds = usize::try_from(time.as_secs())?;
     let warm_up = WARM_UP_S.min(seconds / 4);
     let tally = world.end().await;
-    let end = settled(&proxy, start.files + LEFT_OPEN, SETTLE).await?;
+    let end = settled(&proxy, start.files, SETTLE).await?;
     let mut faults = samples.faults(warm_up);
     faults.extend(tally_faults(&tally));
     if end.files > start.files + LEFT_OPEN {

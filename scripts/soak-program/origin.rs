@@ -30,8 +30,9 @@ pub const TOPICS: usize = 8;
 /// What RFC 6455 §1.3 answers to its sample key, which the clients send.
 pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// Idle connections are closed after this: longer than the proxy keeps them, so that a request never
-/// meets a connection that is just being closed, and short enough for none to be left at the end.
+/// Idle connections are closed after this: longer than the proxy keeps them, so that a request
+/// never meets a connection that is just being closed, and short enough for none to be left at the
+/// end.
 const KEEP: Duration = Duration::from_secs(10);
 
 /// The version that each topic has, counted up by writes.
