@@ -27,7 +27,8 @@
 //!
 //! Further lines before the messages: `set: key = value` for Pollcast's configuration, `nginx-set:
 //! directive;` for nginx's, `nginx: reason` if nginx does otherwise, `known: what happens` if
-//! Pollcast does, `raw: reason` if the generated fields are what the case is about.
+//! Pollcast does, `raw: origin` or `raw: client` if what is generated at that end is what
+//! the case is about.
 
 /// Which end of the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +84,8 @@ pub struct Case {
     pub nginx: Option<String>,
     /// What Pollcast does instead, if it does otherwise.
     pub known: Option<String>,
-    /// Whether generated fields are compared, too.
-    pub raw: bool,
+    /// At which end generated fields are compared, too.
+    pub raw: Option<Side>,
     /// What happens, in order.
     pub steps: Vec<Step>,
 }
@@ -102,7 +103,7 @@ impl Case {
             nginx_settings: Vec::new(),
             nginx: None,
             known: None,
-            raw: false,
+            raw: None,
             steps: Vec::new(),
         }
     }
@@ -162,7 +163,8 @@ impl Case {
             "nginx-set" => self.nginx_settings.push(value),
             "nginx" => self.nginx = Some(value),
             "known" => self.known = Some(value),
-            "raw" => self.raw = true,
+            "raw" if value == "origin" => self.raw = Some(Side::Origin),
+            "raw" if value == "client" => self.raw = Some(Side::Client),
             _ => return false,
         }
         true
@@ -264,7 +266,8 @@ fn escape(text: &str, out: &mut Vec<u8>) -> Option<usize> {
 fn repeat(text: &str, out: &mut Vec<u8>) -> usize {
     let inner = text[1..].split_once('}').and_then(|(inner, _)| inner.rsplit_once('*'));
     let Some((what, count)) = inner else { return 0 };
-    let Ok(times) = count.parse() else { return 0 };
-    out.extend(what.as_bytes().repeat(times));
+    let (Ok(times), Ok(bytes)) = (count.parse(), unescape(what)) else { return 0 };
+    let bytes = bytes.strip_suffix(b"\r\n").unwrap_or(&bytes);
+    out.extend(bytes.repeat(times));
     what.len() + count.len() + 3
 }

@@ -1,6 +1,7 @@
 //! Plays a case between the two ends, and returns what each of them got.
 
 use crate::case::{Action, Case, Side, Step};
+use crate::text;
 use crate::wire::{Came, Origin, Record, Wire};
 use std::net::SocketAddr;
 
@@ -76,6 +77,7 @@ impl Play {
     async fn step(&mut self, step: &Step) -> bool {
         match step {
             Step::Send(side, bytes) => {
+                let bytes = &text::with_name(bytes, &self.got.origin);
                 let pieces = if std::mem::take(&mut self.dribble) { 1 } else { bytes.len() };
                 for piece in bytes.chunks(pieces.max(1)) {
                     self.wire.send(*side, self.current(*side), piece).await;
@@ -83,6 +85,7 @@ impl Play {
                 }
                 true
             }
+            Step::Expect(side, bytes) if text::is_own(bytes) => self.own(*side).await,
             Step::Expect(side, bytes) => {
                 for needle in needles(bytes) {
                     if !self.get(*side, &needle).await {
@@ -147,6 +150,24 @@ impl Play {
                 false
             }
         }
+    }
+
+    /// Waits for an answer of the proxy's own, whatever it says.
+    async fn own(&mut self, side: Side) -> bool {
+        let before = self.got.of(side).len();
+        if !self.get(side, HEAD_END).await {
+            return false;
+        }
+        let length = text::content_length(&self.got.of(side)[before..]);
+        let at = self.current(side);
+        let body = |record: &Record| {
+            let came = record.of(side).get(at)?;
+            (came.unread().len() >= length || came.ended).then(|| came.unread().len().min(length))
+        };
+        let body = self.wire.until(body).await.unwrap_or(0);
+        let bytes = self.wire.take(side, at, body);
+        self.got.of(side).extend(bytes);
+        true
     }
 
     /// One more request on the client's connection, then its end.

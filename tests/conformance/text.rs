@@ -2,12 +2,17 @@
 
 use crate::subject::Kind;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 /// What Pollcast says of a request's way, for a client on loopback that asked for `app`.
 const WAY: &[u8] =
     b"x-forwarded-for: 127.0.0.1\r\nx-forwarded-proto: http\r\nx-forwarded-host: app\r\n";
 /// What a case writes in their place.
 const WAY_MARK: &[u8] = b"{way}\r\n";
+/// How a case begins an answer of the proxy's own.
+const OWN_MARK: &[u8] = b"{own ";
+/// What a case writes for the random part of our name in `Via`.
+const ID_MARK: &[u8] = b"{id}";
 /// The name that Pollcast goes by in `Via`, before its random part.
 const VIA_NAME: &[u8] = b" pollcast-";
 
@@ -21,7 +26,8 @@ pub fn expected_origin(expected: &[u8], kind: Kind) -> Vec<u8> {
 }
 
 /// What the origin got, with the generated parts named.
-pub fn origin(got: &[u8], kind: Kind, raw: bool) -> Vec<u8> {
+pub fn origin(got: &[u8], addr: SocketAddr, kind: Kind, raw: bool) -> Vec<u8> {
+    let got = &replace(got, addr.to_string().as_bytes(), b"{origin}");
     if kind == Kind::Nginx {
         return got.to_vec();
     }
@@ -49,20 +55,42 @@ pub fn client(got: &[u8], expected: &[u8], kind: Kind, raw: bool) -> Vec<u8> {
     })
 }
 
+/// True if these are an answer of the proxy's own.
+pub fn is_own(expected: &[u8]) -> bool {
+    expected.starts_with(OWN_MARK)
+}
+
 /// Writes `{own 400}` for an answer that stands where the case expects it, and has its status.
 fn own_answer(got: &[u8], expected: &[u8]) -> Vec<u8> {
-    let Some(at) = find(expected, b"{own ") else { return got.to_vec() };
-    let (mark, status) = (&expected[at..at + 11], &expected[at + 5..at + 8]);
+    let Some(at) = find(expected, OWN_MARK) else { return got.to_vec() };
+    let status = at + OWN_MARK.len()..at + OWN_MARK.len() + 3;
+    let mark = &expected[at..status.end + 3];
     let Some(answer) = got.get(at..) else { return got.to_vec() };
-    let line = [b"HTTP/1.1 ", status].concat();
+    let line = [b"HTTP/1.1 ", &expected[status]].concat();
     let Some(end) = find(answer, b"\r\n\r\n").filter(|_| answer.starts_with(&line)) else {
         return got.to_vec();
     };
-    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
-    let length = head.split("\r\ncontent-length: ").nth(1).and_then(|text| text.lines().next());
-    let length: usize = length.and_then(|text| text.parse().ok()).unwrap_or(0);
-    let rest = answer.get(end + 4 + length..).unwrap_or_default();
+    let rest = answer.get(end + 4 + content_length(&answer[..end])..).unwrap_or_default();
     [&got[..at], mark, rest].concat()
+}
+
+/// What a head says of its body; 0 if it says nothing.
+pub fn content_length(head: &[u8]) -> usize {
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let length = head.split("\r\ncontent-length: ").nth(1).and_then(|text| text.lines().next());
+    length.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// What is sent, with the random part of our name in `Via` for its mark, once the origin has seen it.
+pub fn with_name(sent: &[u8], origin: &[u8]) -> Vec<u8> {
+    let name =
+        find(origin, VIA_NAME).map_or(&[][..], |at| random_part(&origin[at + VIA_NAME.len()..]));
+    replace(sent, ID_MARK, name)
+}
+
+fn random_part(text: &[u8]) -> &[u8] {
+    let len = text.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    &text[..len]
 }
 
 /// The random part of our name in `Via`, left out.
@@ -72,9 +100,8 @@ fn named_via(got: &[u8]) -> Vec<u8> {
     while let Some(at) = find(rest, VIA_NAME) {
         let id = at + VIA_NAME.len();
         out.extend(&rest[..id]);
-        out.extend(b"{id}");
-        let len = rest[id..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
-        rest = &rest[id + len..];
+        out.extend(ID_MARK);
+        rest = &rest[id + random_part(&rest[id..]).len()..];
     }
     out.extend(rest);
     out
