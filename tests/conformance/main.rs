@@ -58,7 +58,7 @@ async fn differs(kind: Kind, case: &Case) -> String {
     let addr = origin.addr();
     let subject = Subject::start(kind, case, addr).await;
     let got = play::play(case, origin, subject.addr).await;
-    let client = case.expected(Side::Client);
+    let client = text::expected_client(&case.expected(Side::Client), kind);
     let origin = text::expected_origin(&case.expected(Side::Origin), kind);
     let got_client = text::client(&got.client, &client, kind, case.raw == Some(Side::Client));
     let got_origin = text::origin(&got.origin, addr, kind, case.raw == Some(Side::Origin));

@@ -85,23 +85,40 @@ pub fn nginx_is_there() -> bool {
     there
 }
 
-/// A plain reverse proxy as its manual writes it, told to stream and to keep connections.
+/// A plain reverse proxy as its manual writes it, told to stream, to keep connections, and to take
+/// heads as large as ours.
+const NGINX_SETTINGS: [&str; 12] = [
+    "proxy_http_version 1.1;",
+    "proxy_set_header Connection \"\";",
+    "proxy_set_header Host $http_host;",
+    "proxy_buffering off;",
+    "proxy_request_buffering off;",
+    "proxy_pass_header Server;",
+    "proxy_pass_header Date;",
+    "proxy_buffer_size 64k;",
+    "proxy_buffers 8 64k;",
+    "proxy_busy_buffers_size 64k;",
+    "large_client_header_buffers 4 64k;",
+    "client_max_body_size 0;",
+];
+
 fn nginx_config(case: &Case, addr: SocketAddr, origin: SocketAddr) -> String {
     let mut text = String::from("daemon off;\nmaster_process off;\npid nginx.pid;\n");
     text.push_str("error_log stderr notice;\nevents { worker_connections 64; }\nhttp {\n");
-    text.push_str("access_log off;\nclient_max_body_size 0;\nkeepalive_timeout 60s;\n");
+    text.push_str("access_log off;\n");
     for name in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
         let _ = writeln!(text, "{name}_temp_path {name};");
     }
     let _ = writeln!(text, "upstream origin {{ server {origin}; keepalive 8; }}");
-    let http2 = if case.file.starts_with("h2") { " http2" } else { "" };
-    let _ = writeln!(text, "server {{\nlisten {addr} reuseport{http2};");
-    let _ = writeln!(text, "location / {{\nproxy_pass http://origin;\nproxy_http_version 1.1;");
-    text.push_str("proxy_set_header Connection \"\";\nproxy_set_header Host $http_host;\n");
-    text.push_str("proxy_buffering off;\nproxy_request_buffering off;\n");
-    text.push_str("proxy_pass_header Server;\nproxy_pass_header Date;\n");
+    let _ = writeln!(text, "server {{\nlisten {addr} reuseport;");
+    let subject = |line: &str| line.rsplit_once(' ').map(|(subject, _)| subject.to_owned());
+    let own: Vec<_> = case.nginx_settings.iter().map(|line| subject(line)).collect();
+    // nginx would take a directive that is there twice for two, or for a mistake.
+    for line in NGINX_SETTINGS.iter().filter(|line| !own.contains(&subject(line))) {
+        let _ = writeln!(text, "{line}");
+    }
     text.extend(case.nginx_settings.iter().map(|line| format!("{line}\n")));
-    text.push_str("}\n}\n}\n");
+    text.push_str("location / { proxy_pass http://origin; }\n}\n}\n");
     text
 }
 
