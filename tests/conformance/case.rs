@@ -15,15 +15,20 @@
 //! O<
 //! ```
 //!
-//! `C` is the client's end, `O` the origin's. `>` is what that end sends, `<` what it must get; each
-//! line ends with CR LF unless a backslash ends it. Escapes: `\r`, `\n`, `\t`, `\\`, `\xNN`;
+//! `C` is the client's end, `O` the origin's. `>` is what that end sends, `<` what it must get;
+//! each line ends with CR LF unless a backslash ends it. Escapes: `\r`, `\n`, `\t`, `\\`, `\xNN`;
 //! `{x*9}` is nine times `x`. `C!` and `O!` do something else with the end, see [`Action`].
 //! `{way}` stands for the fields that tell of a request's way, and `{own 400}` for an answer of the
 //! proxy's own with that status.
 //!
-//! An exchange that says nothing of the answer goes on with a bare 204, which must reach the client.
-//! A case whose client connection isn't said to end is followed by one more request on it: so no
-//! case passes with bytes too many or too few behind it.
+//! An exchange that says nothing of the answer goes on with a bare 204, which must reach the
+//! client. A case whose client connection isn't said to end is followed by one more request on it:
+//! so no case passes with bytes too many or too few behind it.
+//!
+//! A client of HTTP/2 (`h2.txt`) writes fields as lines, `:open:` among them if more than the head
+//! follows, then content; `:trailers:` begins trailers; `C! half-close` ends the request. It gets
+//! `HTTP/2 200`, fields, content and `[end]`. With `client: frames` it writes any fields, and gets
+//! but the kinds of frames.
 //!
 //! Further lines before the messages: `set: key = value` for Pollcast's configuration, `nginx-set:
 //! directive;` for nginx's, `nginx: reason` if nginx does otherwise, `known: what happens` if
@@ -37,6 +42,17 @@ pub enum Side {
     Client,
     /// Who answers.
     Origin,
+}
+
+/// What the client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1, byte for byte.
+    Http1,
+    /// HTTP/2 without TLS, by the rules.
+    Http2,
+    /// HTTP/2, any frames.
+    Frames,
 }
 
 /// What an end does beside sending and getting bytes.
@@ -54,6 +70,8 @@ pub enum Action {
     Dribble,
     /// The client connects anew; its former connection stays as it is.
     New,
+    /// The origin no longer listens.
+    Leave,
 }
 
 /// One step of the script.
@@ -72,6 +90,8 @@ pub enum Step {
 pub struct Case {
     /// Which file it stands in.
     pub file: &'static str,
+    /// What the client speaks.
+    pub protocol: Protocol,
     /// What Pollcast does, as a sentence.
     pub name: String,
     /// RFC and section.
@@ -92,11 +112,14 @@ pub struct Case {
 
 /// What an origin answers where the case doesn't say.
 const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
+/// The same, as a client of HTTP/2 sees it.
+const ANSWER_OF_2: &[u8] = b"HTTP/2 204\r\n\r\n[end]\r\n";
 
 impl Case {
     fn new(file: &'static str, name: &str) -> Self {
         Self {
             file,
+            protocol: if file == "h2.txt" { Protocol::Http2 } else { Protocol::Http1 },
             name: name.to_owned(),
             rule: String::new(),
             settings: Vec::new(),
@@ -126,7 +149,10 @@ impl Case {
         let ends = [Action::Ends, Action::Close, Action::Reset, Action::HalfClose];
         let is_end = |step: &&Step| match step {
             Step::Act(Side::Client, Action::New) => true,
-            Step::Act(Side::Client, action) => ends.contains(action),
+            Step::Act(Side::Client, action) if self.protocol == Protocol::Http1 => {
+                ends.contains(action)
+            }
+            Step::Act(Side::Client, action) => [Action::Ends, Action::Close].contains(action),
             _ => false,
         };
         let last = self.steps.iter().rev().find(is_end);
@@ -163,6 +189,7 @@ impl Case {
             "nginx-set" => self.nginx_settings.push(value),
             "nginx" => self.nginx = Some(value),
             "known" => self.known = Some(value),
+            "client" if value == "frames" => self.protocol = Protocol::Frames,
             "raw" if value == "origin" => self.raw = Some(Side::Origin),
             "raw" if value == "client" => self.raw = Some(Side::Client),
             _ => return false,
@@ -187,7 +214,9 @@ impl Case {
         let asked = matches!(self.steps.last(), Some(Step::Expect(Side::Origin, _)));
         if asked && !self.steps.iter().any(origin_acts) {
             self.steps.push(Step::Send(Side::Origin, ANSWER.to_vec()));
-            self.steps.push(Step::Expect(Side::Client, ANSWER.to_vec()));
+            let http1 = self.protocol == Protocol::Http1;
+            let answer = if http1 { ANSWER } else { ANSWER_OF_2 };
+            self.steps.push(Step::Expect(Side::Client, answer.to_vec()));
         }
         let sound = self.rule.starts_with("RFC ") || self.rule.starts_with("DESIGN");
         if !sound || self.steps.is_empty() {
@@ -205,6 +234,7 @@ fn action(text: &str) -> Result<Action, String> {
         "half-close" => Action::HalfClose,
         "dribble" => Action::Dribble,
         "new" => Action::New,
+        "leave" => Action::Leave,
         _ => return Err(format!("unknown action: {text}")),
     })
 }

@@ -1,6 +1,6 @@
 //! Plays a case between the two ends, and returns what each of them got.
 
-use crate::case::{Action, Case, Side, Step};
+use crate::case::{Action, Case, Protocol, Side, Step};
 use crate::text;
 use crate::wire::{Came, Origin, Record, Wire};
 use std::net::SocketAddr;
@@ -9,10 +9,15 @@ use std::net::SocketAddr;
 const LAST: &[u8] = b"GET /last HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n";
 /// How it begins at the origin.
 const LAST_LINE: &[u8] = b"GET /last HTTP/1.1\r\n";
+/// The same by HTTP/2.
+const LAST_OF_2: &[u8] =
+    b":method: GET\r\n:scheme: http\r\n:path: /last\r\n:authority: app\r\n\r\n";
 /// Its answer.
 const LAST_ANSWER: &[u8] = b"HTTP/1.1 204 Last\r\n\r\n";
 /// How that begins at the client.
 const LAST_STATUS: &[u8] = b"HTTP/1.1 204 Last\r\n";
+/// How it begins by HTTP/2.
+const LAST_STATUS_OF_2: &[u8] = b"HTTP/2 204\r\n";
 /// How a message head ends.
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
@@ -41,15 +46,18 @@ struct Play {
     /// The connection that each end's steps are about: client, origin.
     at: [usize; 2],
     dribble: bool,
+    /// Whether the client gets kinds of frames, each of them whole.
+    frames: bool,
     /// Whether the script wants something of the origin later on.
     origin_is_due: bool,
 }
 
 /// Plays `case` through the proxy that listens at `proxy` before this origin.
 pub async fn play(case: &Case, origin: Origin, proxy: SocketAddr) -> Outcome {
-    let wire = Wire::new(origin, proxy);
+    let wire = Wire::new(origin, proxy, case.protocol);
     let got = Outcome::default();
-    let mut play = Play { wire, got, at: [0, 0], dribble: false, origin_is_due: false };
+    let frames = case.protocol == Protocol::Frames;
+    let mut play = Play { wire, got, at: [0, 0], dribble: false, frames, origin_is_due: false };
     play.wire.connect().await;
     let mut went = true;
     for (n, step) in case.steps.iter().enumerate() {
@@ -61,10 +69,9 @@ pub async fn play(case: &Case, origin: Origin, proxy: SocketAddr) -> Outcome {
         }
     }
     if went && case.goes_on() {
-        play.last().await;
+        play.last(case.protocol == Protocol::Http1).await;
     }
     play.leftovers();
-    play.wire.end().await;
     play.got
 }
 
@@ -111,6 +118,7 @@ impl Play {
             Action::Close => self.wire.close(side, at, false).await,
             Action::Reset => self.wire.close(side, at, true).await,
             Action::HalfClose => self.wire.half_close(side, at),
+            Action::Leave => self.wire.leave().await,
             Action::Dribble => self.dribble = true,
             Action::New => {
                 self.wire.connect().await;
@@ -122,11 +130,13 @@ impl Play {
 
     /// Waits until `needle` has come, and takes all up to it.
     async fn get(&mut self, side: Side, needle: &[u8]) -> bool {
-        let (client, current, due) = (self.at[0], self.current(side), self.origin_is_due);
+        let (client, current) = (self.at[0], self.current(side));
+        let (due, frames) = (self.origin_is_due, self.frames);
         let wanted = |record: &Record| match side {
             Side::Client => {
                 let came = record.client.get(client)?;
-                let over = || (came.ended || (!due && crossed(record))).then_some(None);
+                let other = frames && !came.unread().is_empty();
+                let over = || (other || came.ended || (!due && crossed(record))).then_some(None);
                 came.after(needle).map_or_else(over, |len| Some(Some((client, len))))
             }
             // Which of its connections the proxy takes is its own affair.
@@ -171,9 +181,11 @@ impl Play {
     }
 
     /// One more request on the client's connection, then its end.
-    async fn last(&mut self) {
+    async fn last(&mut self, http1: bool) {
         let client = self.at[0];
-        self.wire.send(Side::Client, client, LAST).await;
+        let (last, status) =
+            if http1 { (LAST, LAST_STATUS) } else { (LAST_OF_2, LAST_STATUS_OF_2) };
+        self.wire.send(Side::Client, client, last).await;
         let asked = |record: &Record| {
             let mut all = record.origin.iter().enumerate();
             let found = all.find_map(|(index, came)| Some((index, begins(came, LAST_LINE)?)));
@@ -190,14 +202,20 @@ impl Play {
             self.wire.take(Side::Origin, origin, len);
         }
         self.wire.send(Side::Origin, origin, LAST_ANSWER).await;
-        let ended = |record: &Record| record.client.get(client)?.ended.then_some(());
-        let ended = self.wire.until(ended).await.is_some();
-        let before = self.wire.look(|record| begins(&record.client[client], LAST_STATUS));
-        match before {
-            Some(before) if ended => {
+        let answered = |record: &Record| {
+            let came = record.client.get(client)?;
+            // HTTP/1.1 was asked to close, and closes behind the answer.
+            let all = if http1 { came.ended } else { came.ended || begins(came, status).is_some() };
+            all.then(|| begins(came, status))
+        };
+        match self.wire.until(answered).await.flatten() {
+            Some(before) => {
                 let bytes = self.wire.take(Side::Client, client, before);
                 self.got.client.extend(bytes);
-                let answer = self.wire.look(|record| record.client[client].after(HEAD_END));
+                let answer = self.wire.look(|record| match http1 {
+                    true => record.client[client].after(HEAD_END),
+                    false => Some(record.client[client].unread().len()),
+                });
                 self.wire.take(Side::Client, client, answer.unwrap_or(0));
             }
             _ => self.got.client.extend(b"[of no use any more]"),

@@ -8,12 +8,14 @@ const FRONT: &str = "\
 # Conformance
 
 What crosses Pollcast, what doesn't, and by which rule. This page is written from the cases in
-`tests/conformance/cases/`, each of which is played as raw bytes between a client and an origin that records what it
-gets: through Pollcast, which must do what the case says, and through Debian's nginx (streaming, HTTP/1.1 kept alive to the origin,
-`Host` passed on), whose differences are listed with their reason. `UPDATE_CONFORMANCE=1 cargo test --test conformance`
-writes it anew; without that, a page that doesn't equal the cases fails the test.
+`tests/conformance/cases/`, each of which is played as raw bytes between a client and an origin that
+records what it gets: through Pollcast, which must do what the case says, and through Debian's nginx
+(streaming, HTTP/1.1 kept alive to the origin, `Host` passed on), whose differences are listed with
+their reason. `UPDATE_CONFORMANCE=1 cargo test --test conformance` writes it anew; without that, a
+page that doesn't equal the cases fails the test.
 
-*same*: byte for byte what is expected of Pollcast, but for `Date`, `Server` and `Connection` of answers, which nginx makes up.
+*same*: byte for byte what is expected of Pollcast, but for the forwarding fields, which nginx isn't
+told to write, and `Date`, `Server` and `Connection` of answers, which it makes up.
 ";
 
 /// The whole page.

@@ -1,6 +1,6 @@
 //! The two proxies: Pollcast as the shell runs it, and Debian's nginx.
 
-use crate::case::Case;
+use crate::case::{Case, Protocol};
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -110,7 +110,8 @@ fn nginx_config(case: &Case, addr: SocketAddr, origin: SocketAddr) -> String {
         let _ = writeln!(text, "{name}_temp_path {name};");
     }
     let _ = writeln!(text, "upstream origin {{ server {origin}; keepalive 8; }}");
-    let _ = writeln!(text, "server {{\nlisten {addr} reuseport;");
+    let http2 = if case.protocol == Protocol::Http1 { "" } else { " http2" };
+    let _ = writeln!(text, "server {{\nlisten {addr} reuseport{http2};");
     let subject = |line: &str| line.rsplit_once(' ').map(|(subject, _)| subject.to_owned());
     let own: Vec<_> = case.nginx_settings.iter().map(|line| subject(line)).collect();
     // nginx would take a directive that is there twice for two, or for a mistake.

@@ -1,5 +1,6 @@
 //! What is compared: the bytes, but for the parts that a proxy makes up.
 
+use crate::http2;
 use crate::subject::Kind;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -29,7 +30,7 @@ pub fn expected_origin(expected: &[u8], kind: Kind) -> Vec<u8> {
 pub fn origin(got: &[u8], addr: SocketAddr, kind: Kind, raw: bool) -> Vec<u8> {
     let got = &replace(got, addr.to_string().as_bytes(), b"{origin}");
     if kind == Kind::Nginx {
-        return got.to_vec();
+        return got.clone();
     }
     if raw {
         return named_via(got);
@@ -55,8 +56,14 @@ pub fn client(got: &[u8], expected: &[u8], kind: Kind, raw: bool) -> Vec<u8> {
     if kind == Kind::Pollcast || raw {
         return own_answer(got, expected);
     }
-    let generated =
-        [&b"Server: nginx"[..], b"Date: ", b"Connection: keep-alive\r", b"Connection: close\r"];
+    let generated: [&[u8]; 6] = [
+        b"Server: nginx",
+        b"server: nginx",
+        b"Date: ",
+        b"date: ",
+        b"Connection: keep-alive\r",
+        b"Connection: close\r",
+    ];
     let named = lines(got, |line| generated.iter().any(|begin| line.starts_with(begin)));
     own_answer(&named, expected)
 }
@@ -72,11 +79,13 @@ fn own_answer(got: &[u8], expected: &[u8]) -> Vec<u8> {
     let status = at + OWN_MARK.len()..at + OWN_MARK.len() + 3;
     let mark = &expected[at..status.end + 3];
     let Some(answer) = got.get(at..) else { return got.to_vec() };
-    let line = [b"HTTP/1.1 ", &expected[status]].concat();
-    let Some(end) = find(answer, b"\r\n\r\n").filter(|_| answer.starts_with(&line)) else {
+    let lines = [&b"HTTP/1.1 "[..], b"HTTP/2 "].map(|at| [at, &expected[status.clone()]].concat());
+    let begins = lines.iter().any(|line| answer.starts_with(line));
+    let Some(end) = find(answer, b"\r\n\r\n").filter(|_| begins) else {
         return got.to_vec();
     };
     let rest = answer.get(end + 4 + content_length(&answer[..end])..).unwrap_or_default();
+    let rest = rest.strip_prefix(http2::END.as_bytes()).unwrap_or(rest);
     [&got[..at], mark, rest].concat()
 }
 
@@ -87,7 +96,8 @@ pub fn content_length(head: &[u8]) -> usize {
     length.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// What is sent, with the random part of our name in `Via` for its mark, once the origin has seen it.
+/// What is sent, with the random part of our name in `Via` for its mark, once the origin has seen
+/// it.
 pub fn with_name(sent: &[u8], origin: &[u8]) -> Vec<u8> {
     let name =
         find(origin, VIA_NAME).map_or(&[][..], |at| random_part(&origin[at + VIA_NAME.len()..]));

@@ -1,6 +1,7 @@
 //! Both ends of the proxy as plain sockets, and a record of every byte that came out of them.
 
-use crate::case::Side;
+use crate::case::{Protocol, Side};
+use crate::http2::{Http2, Log};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,11 @@ impl Came {
     /// What the script hasn't seen yet.
     pub fn unread(&self) -> &[u8] {
         &self.bytes[self.seen..]
+    }
+
+    /// Adds what came.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.bytes.extend(bytes);
     }
 
     /// Where the unread bytes have `needle` behind them.
@@ -80,6 +86,8 @@ impl Origin {
 pub struct Wire {
     record: Arc<watch::Sender<Record>>,
     proxy: SocketAddr,
+    protocol: Protocol,
+    http2: Option<Http2>,
     client: Vec<Option<Socket>>,
     origin: Vec<Option<Socket>>,
     accepted: mpsc::Receiver<TcpStream>,
@@ -94,7 +102,7 @@ struct Socket {
 
 impl Wire {
     /// An origin that accepts whatever comes, and no client yet.
-    pub fn new(origin: Origin, proxy: SocketAddr) -> Self {
+    pub fn new(origin: Origin, proxy: SocketAddr, protocol: Protocol) -> Self {
         let (sender, accepted) = mpsc::channel(16);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
@@ -105,13 +113,21 @@ impl Wire {
             }
         });
         let record = Arc::new(watch::Sender::new(Record::default()));
-        Self { record, proxy, client: Vec::new(), origin: Vec::new(), accepted, tasks }
+        let (client, origin) = (Vec::new(), Vec::new());
+        Self { record, proxy, protocol, http2: None, client, origin, accepted, tasks }
     }
 
     /// One more client connection.
     pub async fn connect(&mut self) {
         let stream = TcpStream::connect(self.proxy).await.unwrap();
-        self.add(Side::Client, stream);
+        if self.protocol == Protocol::Http1 {
+            self.add(Side::Client, stream);
+            return;
+        }
+        self.record.send_modify(|record| record.client.push(Came::default()));
+        let log = Log::new(Arc::clone(&self.record), self.client.len());
+        self.client.push(None);
+        self.http2 = Some(Http2::connect(stream, self.protocol, log).await);
     }
 
     fn add(&mut self, side: Side, stream: TcpStream) {
@@ -166,7 +182,11 @@ impl Wire {
     }
 
     /// Sends; a proxy that has gone away shows in what comes back.
-    pub async fn send(&self, side: Side, index: usize, bytes: &[u8]) {
+    pub async fn send(&mut self, side: Side, index: usize, bytes: &[u8]) {
+        if let Some(http2) = self.http2.as_mut().filter(|_| side == Side::Client) {
+            http2.send(bytes).await;
+            return;
+        }
         let sockets = if side == Side::Client { &self.client } else { &self.origin };
         let Some(Some(socket)) = sockets.get(index) else { return };
         let all = write(&socket.stream, bytes);
@@ -176,6 +196,10 @@ impl Wire {
 
     /// Ends one direction.
     pub fn half_close(&mut self, side: Side, index: usize) {
+        if let Some(http2) = self.http2.as_mut().filter(|_| side == Side::Client) {
+            http2.half_close();
+            return;
+        }
         if let Some(Some(socket)) = self.sockets(side).get(index) {
             let _ = socket2::SockRef::from(&*socket.stream).shutdown(std::net::Shutdown::Write);
         }
@@ -183,6 +207,11 @@ impl Wire {
 
     /// Ends a connection, with or without the courtesy of a FIN.
     pub async fn close(&mut self, side: Side, index: usize, reset: bool) {
+        if let Some(http2) = self.http2.as_mut().filter(|_| side == Side::Client) {
+            http2.reset();
+            self.http2 = self.http2.take().filter(|_| reset);
+            return;
+        }
         let Some(Some(mut socket)) = self.sockets(side).get_mut(index).map(Option::take) else {
             return;
         };
@@ -192,8 +221,8 @@ impl Wire {
         socket.reader.shutdown().await;
     }
 
-    /// Ends everything.
-    pub async fn end(mut self) {
+    /// The origin no longer listens.
+    pub async fn leave(&mut self) {
         self.tasks.shutdown().await;
     }
 }
@@ -212,7 +241,7 @@ async fn read(
         };
         record.send_modify(|record| {
             if let Some(at) = record.of_mut(side).get_mut(index) {
-                at.bytes.extend(&buffer[..came]);
+                at.add(&buffer[..came]);
                 at.ended = came == 0;
             }
         });
