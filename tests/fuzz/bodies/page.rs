@@ -97,7 +97,7 @@ impl Case {
         let told: Arc<Mutex<Vec<Outcome>>> = Arc::default();
         let report = Arc::clone(&told);
         let report = move |outcome| report.lock().unwrap().push(outcome);
-        let injector = Injector::new("/__pollcast", Arc::new(report));
+        let injector = Injector::new("/__pollcast", pollcast::config::Csp::Leave, Arc::new(report));
         let body = Body::boxed(Pieces { frames: pieces.iter().cloned().collect(), wait: false });
         let mut response = Response::new(body);
         *response.headers_mut() = self.headers.clone();
