@@ -1,5 +1,12 @@
 //! Composition root: the only file that knows every room.
 
+mod leaving;
+mod listen;
+mod manager;
+
+pub use leaving::Left;
+pub use listen::Handed;
+
 use crate::admin::{self, Ready};
 use crate::config::{self, Config, Faults, Mode, Source};
 use crate::demo;
@@ -7,16 +14,16 @@ use crate::drain::Drain;
 use crate::hub::Hub;
 use crate::server::dispatch::live::Live;
 use crate::server::dispatch::{Dispatch, Shared};
-use crate::server::{self, Settings};
+use crate::server::{self, Settings, Tls};
 use crate::telemetry::Metrics;
 use crate::upstream::{HttpOrigin, Origin, Upstream};
-use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use leaving::Told;
+use manager::Manager;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A proxy that listens.
@@ -27,6 +34,10 @@ struct Proxy {
     metrics: Metrics,
     ready: Ready,
     drain: Drain,
+    /// Tasks that outlive those of clients: while these finish, probes are still answered.
+    desk: Drain,
+    /// Who started us, and wants to know how it goes.
+    manager: Arc<Manager>,
     /// Keys identities; the same for the life of the process.
     secret: [u8; 32],
     /// Where clients connect.
@@ -35,32 +46,33 @@ struct Proxy {
     admin: Option<SocketAddr>,
 }
 
-/// Runs the proxy until it is told to leave. `source` is read again when it changes.
+/// Runs the proxy until it is told to leave, on the sockets that were handed over and on its own
+/// for the rest. `source` is read again when it changes.
 ///
 /// # Errors
 /// An address can't be listened on.
-pub async fn run(config: Config, source: Source) -> anyhow::Result<()> {
-    let grace = config.timeouts.drain;
+pub async fn run(config: Config, source: Source, handed: Handed) -> anyhow::Result<Left> {
+    let times = config.timeouts;
     let drain = Drain::new();
     // Before anybody can connect: unheard, a signal ends the process on the spot.
-    let until = until_told()?;
+    let mut told = Told::new()?;
     let hangup = signal(SignalKind::hangup())?;
-    let proxy = Proxy::start(config, &drain).await?;
-    tokio::pin!(until);
+    let proxy = Proxy::start(config, &drain, handed)?;
+    proxy.manager.ready(&proxy.status());
     tokio::select! {
-        () = &mut until => {}
+        () = told.next() => {}
         () = proxy.follow(&source, hangup) => {}
     }
-    proxy.leave(grace).await
+    Ok(proxy.leave(times, told).await)
 }
 
 /// Runs the board app with the proxy before it.
 ///
 /// # Errors
 /// An address can't be listened on.
-pub async fn demo(listen: SocketAddr, admin: Option<SocketAddr>) -> anyhow::Result<()> {
+pub async fn demo(listen: SocketAddr, admin: Option<SocketAddr>) -> anyhow::Result<Left> {
     const SEED: u64 = 7;
-    let until = until_told()?;
+    let mut told = Told::new()?;
     let drain = Drain::new();
     let origin = demo::origin::spawn(&drain, SEED).await?;
     let mut config = Config::new(format!("http://{}", origin.addr).parse()?);
@@ -71,15 +83,17 @@ pub async fn demo(listen: SocketAddr, admin: Option<SocketAddr>) -> anyhow::Resu
     "board".clone_into(&mut watch.name);
     watch.write_hints = vec![glob];
     config.watches.push(watch);
-    let proxy = Proxy::start(config, &drain).await?;
+    config.timeouts.drain = Duration::from_secs(2);
+    let times = config.timeouts;
+    let proxy = Proxy::start(config, &drain, Handed::default())?;
     let front = match proxy.addr.ip().is_unspecified() {
         true => SocketAddr::from(([127, 0, 0, 1], proxy.addr.port())),
         false => proxy.addr,
     };
     demo::colleague::spawn(&drain, front, &origin, SEED);
     say(&demo::instructions(proxy.addr, proxy.admin));
-    until.await;
-    proxy.leave(Duration::from_secs(2)).await
+    told.next().await;
+    Ok(proxy.leave(times, told).await)
 }
 
 #[allow(clippy::print_stdout, reason = "the demo's instructions are its output")]
@@ -88,30 +102,35 @@ fn say(text: &str) {
 }
 
 impl Proxy {
-    async fn start(config: Config, drain: &Drain) -> anyhow::Result<Self> {
-        let (metrics, ready) = (Metrics::new(), Ready::new());
-        let listener = bind(config.listen).await?;
+    fn start(config: Config, drain: &Drain, mut handed: Handed) -> anyhow::Result<Self> {
+        let (metrics, ready, desk) = (Metrics::new(), Ready::new(), Drain::new());
+        let listener = handed.clients(config.listen, config.reuse_port)?;
         let addr = listener.local_addr()?;
         let mut admin = None;
-        if let Some(wanted) = config.admin.listen {
-            let listener = bind(wanted).await?;
-            admin = Some(listener.local_addr()?);
-            let serving = admin::serve(listener, metrics.clone(), ready.clone(), drain.clone());
-            drain.spawn(serving);
+        if let Some((socket, shared)) = handed.admin(config.admin.listen, config.reuse_port)? {
+            admin = Some(socket.local_addr()?);
+            // Where the next generation answers too, one that leaves mustn't answer for it.
+            let until = if shared { drain } else { &desk };
+            until.spawn(admin::serve(socket, metrics.clone(), ready.clone(), until.clone()));
         }
+        let manager = Arc::new(Manager::from_env());
+        let alive = Arc::clone(&manager);
+        desk.spawn(until_leaving(desk.clone(), async move { alive.keep_alive().await }));
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(|error| anyhow::anyhow!("no random: {error}"))?;
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no random: {error}"))?;
-        let (settings, upstream) = (Settings::from(&config), Upstream::new(&config));
+        let (mut settings, upstream) = (Settings::from(&config), Upstream::new(&config));
+        settings.tls = Tls::load(&config.tls)?;
+        if let Some(tls) = settings.tls.clone() {
+            drain.spawn(tls.follow(drain.clone()));
+        }
         let live = Live::new(config, secret, &metrics);
         let origin = origin(&live.config)?;
         let parts = (drain.clone(), metrics.clone());
         let keyer = Arc::clone(&live.keyer);
         let hub = Hub::new(&live.config, origin, keyer, parts, u64::from_le_bytes(seed));
         drain.spawn(until_leaving(drain.clone(), hub.clone().sweep()));
-        tracing::info!(%addr, admin = admin.map(tracing::field::display),
-            origin = %live.config.origin, mode = %live.config.mode, "listening");
         let live = Arc::new(ArcSwap::from_pointee(live));
         let dispatch = Dispatch::new(Shared {
             live: Arc::clone(&live),
@@ -124,7 +143,16 @@ impl Proxy {
         let serving = server::serve(listener, dispatch, settings, drain.clone(), metrics.clone());
         drain.spawn(serving);
         ready.yes();
-        Ok(Self { live, hub, metrics, ready, drain: drain.clone(), secret, addr, admin })
+        let config = &live.load().config;
+        tracing::info!(%addr, admin = admin.map(tracing::field::display),
+            origin = %config.origin, mode = %config.mode, "listening");
+        let drain = drain.clone();
+        Ok(Self { live, hub, metrics, ready, drain, desk, manager, secret, addr, admin })
+    }
+
+    /// One line for the service manager.
+    fn status(&self) -> String {
+        format!("mode {}, listening on {}", self.live.load().config.mode, self.addr)
     }
 
     /// Reads the configuration again on each change and each SIGHUP. Never returns.
@@ -147,7 +175,9 @@ impl Proxy {
                     if file.is_some() => {}
                 else => std::future::pending().await,
             }
+            self.manager.reloading();
             self.take_up(source.load());
+            self.manager.ready(&self.status());
         }
     }
 
@@ -166,9 +196,11 @@ impl Proxy {
         let old = self.live.load_full();
         for (key, differs) in [
             ("listen", old.config.listen != config.listen),
+            ("reuse_port", old.config.reuse_port != config.reuse_port),
             ("origin", old.config.origin != config.origin),
             ("admin.listen", old.config.admin.listen != config.admin.listen),
             ("prefix", old.config.prefix != config.prefix),
+            ("tls", old.config.tls != config.tls),
             ("log", !same(&old.config.log, &config.log)),
             ("timeouts", !same(&old.config.timeouts, &config.timeouts)),
             ("limits.connections", old.config.limits.connections != config.limits.connections),
@@ -205,19 +237,6 @@ impl Proxy {
             self.hub.bye("lifetime", Duration::from_millis(500));
         }
     }
-
-    /// Readiness off, streams told to come back, requests finish, then the rest is cut.
-    async fn leave(self, grace: Duration) -> anyhow::Result<()> {
-        tracing::info!("leaving");
-        self.ready.not("leaving");
-        // In this order: a stream that opens meanwhile is either told, or sees that it is too late.
-        self.drain.leave();
-        self.hub.bye("drain", Duration::from_millis(500));
-        if tokio::time::timeout(grace, self.drain.left()).await.is_err() {
-            tracing::warn!("not everything was finished within timeouts.drain");
-        }
-        Ok(())
-    }
 }
 
 /// What streams rest on: if it changes, they must be asked for again.
@@ -233,25 +252,9 @@ fn origin(config: &Config) -> anyhow::Result<Arc<dyn Origin>> {
     Ok(Arc::new(HttpOrigin::new(&config.origin, config.poll.timeout, config.limits.body)?))
 }
 
-async fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(addr).await.with_context(|| format!("can't listen on {addr}"))
-}
-
 async fn until_leaving(drain: Drain, task: impl Future<Output = ()>) {
     tokio::select! {
         () = drain.leaving() => {}
         () = task => {}
     }
-}
-
-/// Resolves at SIGTERM or SIGINT.
-fn until_told() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }

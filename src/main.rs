@@ -1,5 +1,6 @@
 //! The binary: command line → log lines → runtime → the app. The library's front page has the map.
 
+use pollcast::app::Left;
 use pollcast::cli::{self, Command, Exit};
 use pollcast::config::{Config, Log, LogFormat, Source};
 use pollcast::telemetry::{self, Lines};
@@ -32,7 +33,10 @@ fn run(config: Config, source: Source) -> Exit {
         let advice = "name what the pages poll, as in --watch '/api/**'";
         tracing::warn!(%mode, "no watch, so nothing is pushed: {advice}");
     }
-    block_on(app::run(config, source))
+    match app::Handed::from_env() {
+        Ok(handed) => block_on(app::run(config, source, handed)),
+        Err(error) => failed(&error),
+    }
 }
 
 fn demo(listen: SocketAddr, admin: Option<SocketAddr>) -> Exit {
@@ -49,17 +53,22 @@ fn start_log(log: &Log) {
     telemetry::init(&log.level, lines);
 }
 
-fn block_on(task: impl Future<Output = anyhow::Result<()>>) -> Exit {
-    let result = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(task));
+fn block_on(task: impl Future<Output = anyhow::Result<Left>>) -> Exit {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    let result = runtime.block_on(task);
+    // What is left has had its time: a name that is still being looked up would hold us up.
+    runtime.shutdown_background();
     match result {
-        Ok(()) => Exit::Fine,
-        Err(error) => {
-            cli::complain_of_run(&error);
-            Exit::Failed
-        }
+        Ok(Left::InOrder) => Exit::Fine,
+        Ok(Left::Cut) => Exit::Cut,
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &anyhow::Error) -> Exit {
+    cli::complain_of_run(error);
+    Exit::Failed
 }

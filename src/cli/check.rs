@@ -1,18 +1,23 @@
 //! `pollcast check`: all faults, or what would run.
 
-use super::{Exit, refuse, say};
+use super::{Exit, refuse, refuse_files, say};
 use crate::config::{Config, Interval, Source};
+use crate::server::Tls;
 use std::fmt::Write as _;
 
 pub(super) fn check(source: &Source) -> Exit {
     match source.load() {
-        Ok(config) => say(&summary(&config)),
+        Ok(config) => match Tls::load(&config.tls) {
+            Ok(_) => say(&summary(&config)),
+            Err(fault) => refuse_files(&fault),
+        },
         Err(faults) => refuse(&faults),
     }
 }
 
 fn summary(config: &Config) -> String {
-    let mut out = format!("ok\nlisten {}\norigin {}\n", config.listen, config.origin);
+    let tls = if config.tls.files().is_some() { " (TLS)" } else { "" };
+    let mut out = format!("ok\nlisten {}{tls}\norigin {}\n", config.listen, config.origin);
     let admin = config.admin.listen.map_or("off".to_owned(), |address| address.to_string());
     let mode = config.mode;
     // Writing to a string can't fail.

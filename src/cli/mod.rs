@@ -1,9 +1,12 @@
-//! Command line → what to run. `check` and `example` are done when [`command`] returns.
+//! Command line → what to run. All but `run` and `demo` are done when
+//! [`command`] returns.
 
 mod args;
 mod check;
+mod status;
 
 use crate::config::{Config, Source};
+use crate::server::{Tls, TlsFault};
 use clap::Parser as _;
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -42,6 +45,8 @@ pub enum Exit {
     Failed = 1,
     /// The command line or the configuration is wrong.
     Refused = 2,
+    /// It was told to leave a second time before it was done, as by a second Ctrl-C.
+    Cut = 130,
 }
 
 impl From<Exit> for std::process::ExitCode {
@@ -92,13 +97,17 @@ fn carry_out(args: args::Args) -> Command {
         args::Sub::Run(run) => start(run.source()),
         args::Sub::Demo { listen, admin } => demo(&listen, &admin),
         args::Sub::Check(run) => Command::Done(check::check(&run.source())),
+        args::Sub::Status { config, admin } => Command::Done(ask(config, admin)),
         args::Sub::Example => Command::Done(say(crate::config::EXAMPLE)),
     }
 }
 
 fn start(source: Source) -> Command {
     match source.load() {
-        Ok(config) => Command::Run { config: Box::new(config), source },
+        Ok(config) => match Tls::load(&config.tls) {
+            Ok(_) => Command::Run { config: Box::new(config), source },
+            Err(fault) => Command::Done(refuse_files(&fault)),
+        },
         Err(faults) => Command::Done(refuse(&faults)),
     }
 }
@@ -117,12 +126,30 @@ fn demo(listen: &str, admin: &str) -> Command {
     }
 }
 
+/// The address alone is enough to ask; else it is that of the configuration, or the default.
+fn ask(config: Option<PathBuf>, admin: Option<String>) -> Exit {
+    let file = config.or_else(default_file).filter(|_| admin.is_none());
+    let origin = file.is_none().then(|| "http://origin.invalid".to_owned());
+    let flags = crate::config::Flags { origin, admin, ..Default::default() };
+    match (Source { file, flags }).load() {
+        Ok(config) => status::status(config.admin.listen),
+        Err(faults) => refuse(&faults),
+    }
+}
+
 fn refuse(faults: &crate::config::Faults) -> Exit {
     let count = match faults.len() {
         1 => "1 fault".to_owned(),
         n => format!("{n} faults"),
     };
     complain(format_args!("{count} in the configuration\n{faults}"));
+    Exit::Refused
+}
+
+/// A file that the configuration names is at fault. Looked into here, since reading the
+/// configuration reads no other file.
+fn refuse_files(fault: &TlsFault) -> Exit {
+    complain(format_args!("1 fault in the configuration\n{fault}"));
     Exit::Refused
 }
 

@@ -195,6 +195,17 @@ pub enum Interval {
 pub struct Inject {
     /// Whether to write the tag at all.
     pub enabled: bool,
+    /// What to do about a policy that would block it.
+    pub csp: Csp,
+}
+
+/// What becomes of a page's Content-Security-Policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Csp {
+    /// It stays; a page whose policy would block the script or its stream gets no tag.
+    Leave,
+    /// It gets the own paths, where it lacks them.
+    Extend,
 }
 
 /// The operator's listener.
@@ -304,6 +315,8 @@ pub struct Timeouts {
     pub upgrade: Duration,
     /// Idle origin connections are kept this long.
     pub idle: Duration,
+    /// On leaving, readiness is off this long before anything else happens.
+    pub unready: Duration,
     /// Time to leave: what isn't finished then is cut.
     pub drain: Duration,
 }

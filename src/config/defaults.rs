@@ -1,7 +1,7 @@
 //! What counts where the operator says nothing.
 
 use super::{
-    Admin, Config, Forwarding, ForwardingField, Glob, Identity, Inject, Interval, Limits, Log,
+    Admin, Config, Csp, Forwarding, ForwardingField, Glob, Identity, Inject, Interval, Limits, Log,
     LogFormat, Mode, OriginHost, OriginProtocol, Poll, StreamTimes, Timeouts, Tls, Watch,
 };
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ impl Config {
                 irrelevant: Vec::new(),
             },
             watches: Vec::new(),
-            inject: Inject { enabled: true },
+            inject: Inject { enabled: true, csp: Csp::Leave },
             tls: Tls::default(),
             admin: Admin { listen: Some(SocketAddr::from(([127, 0, 0, 1], 9090))) },
             log: Log { level: "info".to_owned(), format: LogFormat::Text },
@@ -108,6 +108,7 @@ impl Default for Timeouts {
             origin_body: Duration::from_secs(600),
             upgrade: Duration::from_secs(3600),
             idle: Duration::from_secs(60),
+            unready: Duration::ZERO,
             drain: Duration::from_secs(30),
         }
     }

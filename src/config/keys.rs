@@ -4,7 +4,9 @@
 
 use super::nouns as noun;
 use super::value::{Read, Value, duration, list, number, size, truth, word};
-use super::{Config, ForwardingField, Glob, Interval, LogFormat, Mode, OriginHost, OriginProtocol};
+use super::{
+    Config, Csp, ForwardingField, Glob, Interval, LogFormat, Mode, OriginHost, OriginProtocol,
+};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -123,7 +125,12 @@ pub(super) static WATCH: &[Key<WatchForm>] = &[
     key("ignore", |w, v| put(&mut w.ignore, list(v, "/generatedAt", noun::pointer))),
 ];
 
-static INJECT: &[Key<Config>] = &[key("enabled", |c, v| put(&mut c.inject.enabled, truth(v)))];
+static INJECT: &[Key<Config>] = &[
+    key("enabled", |c, v| put(&mut c.inject.enabled, truth(v))),
+    key("csp", |c, v| {
+        put(&mut c.inject.csp, word(v, &[("leave", Csp::Leave), ("extend", Csp::Extend)]))
+    }),
+];
 
 static FORWARDING: &[Key<Config>] = &[
     key("fields", |c, v| put(&mut c.forwarding.fields, list(v, "x-forwarded-for", forwarding))),
@@ -191,6 +198,7 @@ static TIMEOUTS: &[Key<Config>] = &[
     key("origin_body", |c, v| put(&mut c.timeouts.origin_body, duration(v, ms(100, DAY)))),
     key("upgrade", |c, v| put(&mut c.timeouts.upgrade, duration(v, ms(100, 7 * DAY)))),
     key("idle", |c, v| put(&mut c.timeouts.idle, duration(v, ms(0, HOUR)))),
+    key("unready", |c, v| put(&mut c.timeouts.unready, duration(v, ms(0, HOUR)))),
     key("drain", |c, v| put(&mut c.timeouts.drain, duration(v, ms(0, HOUR)))),
 ];
 

@@ -18,8 +18,8 @@ mod tests;
 mod value;
 
 pub use checked::{
-    Admin, Config, Forwarding, ForwardingField, Identity, Inject, Interval, Limits, Log, LogFormat,
-    Mode, OriginHost, OriginProtocol, Poll, StreamTimes, Timeouts, Tls, Watch,
+    Admin, Config, Csp, Forwarding, ForwardingField, Identity, Inject, Interval, Limits, Log,
+    LogFormat, Mode, OriginHost, OriginProtocol, Poll, StreamTimes, Timeouts, Tls, Watch,
 };
 pub use fault::Faults;
 pub use file::{Flags, parse};

@@ -46,6 +46,30 @@ pub async fn serve<H: Handler>(
         () = admit => {}
         () = drain.leaving() => {}
     }
+    last(listener, &slots, &shared, &metrics);
+}
+
+/// Lets in who stands in the queue already: with the socket the kernel would reset them. (A socket
+/// that was handed over lives on, and its queue with it; who is served here isn't lost either.)
+fn last<H: Handler>(
+    listener: TcpListener,
+    slots: &Arc<Semaphore>,
+    shared: &Arc<Shared<H>>,
+    metrics: &Metrics,
+) {
+    // Asked of the kernel itself: the runtime may not have heard of the newest yet.
+    let Ok(listener) = listener.into_std() else { return };
+    while let Ok(permit) = Arc::clone(slots).try_acquire_owned() {
+        let (socket, peer) = match listener.accept() {
+            Ok(accepted) => accepted,
+            Err(error) if passing(&error) => continue,
+            Err(_) => return,
+        };
+        let socket = socket.set_nonblocking(true).and_then(|()| TcpStream::from_std(socket));
+        let Ok(socket) = socket.inspect(tuned) else { continue };
+        let admission = Admission::new(permit, metrics.clone());
+        shared.drain.spawn(connection::serve(Arc::clone(shared), socket, peer, admission));
+    }
 }
 
 /// The next client.
@@ -53,22 +77,26 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((socket, peer)) => {
-                if let Err(error) = tune(&socket) {
-                    tracing::debug!(%error, "socket options");
-                }
+                tuned(&socket);
                 return (socket, peer);
             }
-            // That client left before its turn came; the next one has nothing to do with it.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
-                ) => {}
+            Err(error) if passing(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "can't accept");
                 tokio::time::sleep(BACKOFF).await;
             }
         }
+    }
+}
+
+/// True if a client left before its turn came: the next one has nothing to do with it.
+fn passing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset)
+}
+
+fn tuned(socket: &TcpStream) {
+    if let Err(error) = tune(socket) {
+        tracing::debug!(%error, "socket options");
     }
 }
 

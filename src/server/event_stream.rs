@@ -5,6 +5,7 @@
 //! shared by all streams.
 
 use super::connection::Admission;
+use super::transport::Transport;
 use crate::http::{Frame, Frames};
 use crate::telemetry::Metrics;
 use bytes::{Buf as _, Bytes};
@@ -16,7 +17,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 /// A client has nothing to say on a stream. A stray line end or a pipelined request is thrown away
@@ -37,7 +37,7 @@ pub(super) struct Start {
 /// The whole state of a stream; a task of its own. Every byte here is paid ten thousand times.
 pub(super) struct EventStream {
     /// Ours alone.
-    socket: TcpStream,
+    transport: Transport,
     /// The events.
     frames: Box<dyn Frames>,
     /// What the socket hasn't taken yet of the last frame.
@@ -59,14 +59,14 @@ pub(super) struct EventStream {
 
 impl EventStream {
     pub(super) fn new(
-        socket: TcpStream,
+        transport: Transport,
         start: Start,
         patience: Duration,
         metrics: Metrics,
         admission: Admission,
     ) -> Self {
         Self {
-            socket,
+            transport,
             frames: start.frames,
             frame: Frame { head: head(&start.head), shared: Bytes::new() },
             ended: false,
@@ -83,7 +83,7 @@ impl EventStream {
         let mut scratch = [0; 512];
         while self.ignore > 0 {
             let mut buf = ReadBuf::new(&mut scratch);
-            match ready!(Pin::new(&mut self.socket).poll_read(cx, &mut buf)) {
+            match ready!(Pin::new(&mut self.transport).poll_read(cx, &mut buf)) {
                 Ok(()) if !buf.filled().is_empty() => {
                     self.ignore = self.ignore.saturating_sub(buf.filled().len());
                 }
@@ -98,7 +98,7 @@ impl EventStream {
         while !self.frame.is_empty() {
             let Frame { head, shared } = &mut self.frame;
             let parts = [IoSlice::new(head), IoSlice::new(shared)];
-            let n = ready!(Pin::new(&mut self.socket).poll_write_vectored(cx, &parts))?;
+            let n = ready!(Pin::new(&mut self.transport).poll_write_vectored(cx, &parts))?;
             if n == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -109,6 +109,9 @@ impl EventStream {
         }
         // Lets shared bytes go as soon as they are out: the topic may have moved on.
         self.frame = Frame::default();
+        // TLS has taken the frame, which doesn't mean that the socket has.
+        ready!(Pin::new(&mut self.transport).poll_flush(cx))?;
+        self.stalled = None;
         Poll::Ready(Ok(()))
     }
 
@@ -141,7 +144,7 @@ impl Future for EventStream {
             if this.ended {
                 // The socket closes with the task; this only says so in order. An error is the
                 // client's leave.
-                return Pin::new(&mut this.socket).poll_shutdown(cx).map(drop);
+                return Pin::new(&mut this.transport).poll_shutdown(cx).map(drop);
             }
             match ready!(this.frames.poll_frame(cx)) {
                 Some(frame) => this.frame = frame,

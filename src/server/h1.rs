@@ -3,17 +3,18 @@
 //! The rule: bytes of two writers never mix. hyper holds 16 KB of buffers for as long as it holds a
 //! connection, too much for a stream that is idle most of its life, so a stream takes its socket
 //! back. It may do so only at an instant when hyper is pending, waits for this very answer, and has
-//! flushed all that it ever buffered ([`Flushed`]): earlier answers on a pipelined connection may
-//! still be on their way. A tunnel takes the socket when hyper is done with the 101.
+//! flushed all that it ever buffered ([`Signs::flushed`]): earlier answers on a pipelined
+//! connection may still be on their way. A tunnel takes the socket when hyper is done with the 101.
 
-use super::connection::{Accepted, Admission, Shared};
+use super::connection::{Accepted, Shared};
 use super::event_stream::{EventStream, Start};
-use super::wire::{Flushed, Wire};
-use super::{Handler, Reply, Settings};
+use super::transport::Transport;
+use super::wire::{Signs, Wire};
+use super::{Client, Handler, Reply, Settings, tunnel};
 use crate::http::{Body, Frames};
-use crate::upstream;
 use bytes::{Bytes, BytesMut};
-use http::{Method, Request, Response};
+use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -21,19 +22,19 @@ use hyper::service::Service;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
+use std::cell::Cell;
 use std::convert::Infallible;
-use std::future::{Future, pending, poll_fn};
-use std::net::SocketAddr;
+use std::future::{Future, pending, poll_fn, ready};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpStream;
 
-/// Least size of a connection's buffer that hyper takes.
-const LEAST_BUFFER: usize = 8 << 10;
+/// Room in a connection's buffer beyond the longest head: the gate's word on it comes before
+/// hyper's, and hyper takes no less than this.
+const BUFFER: usize = 8 << 10;
 
 /// How long a client may go on sending what nobody will read.
 const LINGER: Duration = Duration::from_secs(2);
@@ -53,7 +54,7 @@ pub(super) fn builder(settings: &Settings) -> http1::Builder {
         .pipeline_flush(false)
         .timer(TokioTimer::new())
         .header_read_timeout(settings.client_head)
-        .max_buf_size(settings.head.max(LEAST_BUFFER));
+        .max_buf_size(settings.head + BUFFER);
     builder
 }
 
@@ -91,12 +92,16 @@ impl Slot {
 
 /// Answers the requests of one connection.
 struct Answers<H> {
-    /// Answers them.
-    handler: H,
+    /// Has the handler, and knows whether the process leaves.
+    shared: Arc<Shared<H>>,
     /// The other end.
-    peer: SocketAddr,
+    client: Client,
     /// Where an answer that wants the socket goes.
     slot: Slot,
+    /// Which request is refused.
+    signs: Signs,
+    /// Number of requests so far.
+    seen: Cell<u64>,
 }
 
 impl<H: Handler> Service<Request<Incoming>> for Answers<H> {
@@ -105,12 +110,29 @@ impl<H: Handler> Service<Request<Incoming>> for Answers<H> {
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn call(&self, req: Request<Incoming>) -> Self::Future {
-        let (handler, peer, slot) = (self.handler.clone(), self.peer, self.slot.clone());
+        let (shared, client, slot) = (Arc::clone(&self.shared), self.client, self.slot.clone());
+        let (signs, request) = (self.signs.clone(), self.seen.get() + 1);
+        self.seen.set(request);
         slot.0.upload.store(!req.body().is_end_stream(), Ordering::Relaxed);
+        if let Some(refusal) = signs.refused(request) {
+            // It may have sent more than was looked at.
+            slot.0.upload.store(true, Ordering::Relaxed);
+            return Box::pin(ready(Ok(refusal.response())));
+        }
         Box::pin(async move {
             let head_only = req.method() == Method::HEAD;
-            match handler.handle(req, peer).await {
-                Reply::Response(response) => Ok(response),
+            let handshake = is_handshake(req.headers());
+            match shared.handler.handle(req, client).await {
+                Reply::Response(response) => Ok(match signs.refused(request) {
+                    // What went wrong is known here better than by the handler, to which the body
+                    // only broke off.
+                    Some(refusal) if response.status() == StatusCode::BAD_REQUEST => {
+                        refusal.response()
+                    }
+                    // One that leaves has no more to give: the client asks the next one.
+                    _ if handshake || shared.drain.is_leaving() => last(response),
+                    _ => response,
+                }),
                 // RFC 9110 §9.3.2: "the server MUST NOT send content in the response" to HEAD.
                 Reply::Stream { head, .. } if head_only => Ok(head.map(|()| Body::Empty)),
                 Reply::Stream { head, frames } => {
@@ -128,22 +150,41 @@ impl<H: Handler> Service<Request<Incoming>> for Answers<H> {
     }
 }
 
+/// True if the gate lets everything through behind this request.
+fn is_handshake(fields: &HeaderMap) -> bool {
+    fields.get_all(UPGRADE).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// The last answer on its connection: what comes next has passed no gate.
+fn last(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
 /// Serves one connection until it ends or becomes a stream or a tunnel, which get a task of their
 /// own: this one, with all of hyper in it, ends.
 pub(super) async fn serve<H: Handler>(shared: Arc<Shared<H>>, accepted: Accepted) {
-    let Accepted { socket, read, peer, admission } = accepted;
-    let Some((taken, socket, unread)) = drive(&shared, socket, read, peer).await else { return };
+    let Accepted { transport, read, client, admission } = accepted;
+    let Some((taken, transport, unread)) = drive(&shared, transport, read, client).await else {
+        return;
+    };
     match taken {
         Taken::Stream(head, frames) => {
-            bound_unsent(&socket);
+            bound_unsent(transport.socket());
             let start = Start { head, frames, unread: unread.len() };
             let patience = shared.settings.write_timeout;
             let metrics = shared.metrics.clone();
-            let stream = EventStream::new(socket, start, patience, metrics, admission);
+            let stream = EventStream::new(transport, start, patience, metrics, admission);
             shared.drain.spawn(stream);
         }
         Taken::Tunnel(origin) => {
-            shared.drain.spawn(tunnel(shared.clone(), socket, unread, origin, admission));
+            let shared = Arc::clone(&shared);
+            shared.clone().drain.spawn(async move {
+                let _admission = admission;
+                let client =
+                    Wire::new(transport, unread, &shared.settings, false, Signs::default());
+                tunnel::run(client, origin, shared.settings.upgrade, &shared.drain).await;
+            });
         }
     }
 }
@@ -151,32 +192,50 @@ pub(super) async fn serve<H: Handler>(shared: Arc<Shared<H>>, accepted: Accepted
 /// Lets hyper speak. Returns what wants the socket, the socket, and the bytes that hyper read but
 /// didn't use.
 async fn drive<H: Handler>(
-    shared: &Shared<H>,
-    socket: TcpStream,
+    shared: &Arc<Shared<H>>,
+    transport: Transport,
     read: Bytes,
-    peer: SocketAddr,
-) -> Option<(Taken, TcpStream, Bytes)> {
-    let (slot, flushed) = (Slot::default(), Flushed::default());
-    let answers = Answers { handler: shared.handler.clone(), peer, slot: slot.clone() };
-    let wire = TokioIo::new(Wire::new(socket, read, flushed.clone()));
+    client: Client,
+) -> Option<(Taken, Transport, Bytes)> {
+    let (slot, signs) = (Slot::default(), Signs::default());
+    let answers = Answers {
+        shared: Arc::clone(shared),
+        client,
+        slot: slot.clone(),
+        signs: signs.clone(),
+        seen: Cell::new(0),
+    };
+    let wire = Wire::new(transport, read, &shared.settings, true, signs.clone());
+    let wire = TokioIo::new(wire);
     let mut conn = shared.http1.serve_connection(wire, answers);
-    let mut leaving = pin!(shared.drain.leaving());
+    let mut closing = pin!(shared.drain.closing());
     let mut told = false;
     let end = poll_fn(|cx| {
-        if !told && leaving.as_mut().poll(cx).is_ready() {
-            told = true;
-            Pin::new(&mut conn).graceful_shutdown();
-        }
-        match Pin::new(&mut conn).poll(cx) {
-            Poll::Pending if slot.wants_stream() && flushed.get() => Poll::Ready(Ok(true)),
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(end) => Poll::Ready(end.map(|()| false)),
+        loop {
+            match Pin::new(&mut conn).poll(cx) {
+                Poll::Pending if slot.wants_stream() && signs.flushed() => {
+                    return Poll::Ready(Ok(true));
+                }
+                Poll::Ready(end) => return Poll::Ready(end.map(|()| false)),
+                Poll::Pending if told || closing.as_mut().poll(cx).is_pending() => {
+                    return Poll::Pending;
+                }
+                // Only now, when all that has come in is read: what hyper takes for idle it closes.
+                Poll::Pending => {
+                    told = true;
+                    Pin::new(&mut conn).graceful_shutdown();
+                }
+            }
         }
     });
     let mid_answer = match end.await {
         Ok(mid_answer) => mid_answer,
         Err(error) => {
             tracing::debug!(%error, "connection broke off");
+            if error.is_parse() {
+                // hyper has answered, and there may be more of what it can't read.
+                linger(conn.into_parts().io.into_inner().into_parts().0).await;
+            }
             return None;
         }
     };
@@ -186,13 +245,13 @@ async fn drive<H: Handler>(
         }
         return None;
     };
-    if mid_answer != matches!(taken, Taken::Stream(..)) || !flushed.get() {
+    if mid_answer != matches!(taken, Taken::Stream(..)) || !signs.flushed() {
         // The connection ended before the answer could begin.
         return None;
     }
     let parts = conn.into_parts();
-    let (socket, replay) = parts.io.into_inner().into_parts();
-    Some((taken, socket, concat(parts.read_buf, replay)))
+    let (transport, replay) = parts.io.into_inner().into_parts();
+    Some((taken, transport, concat(parts.read_buf, replay)))
 }
 
 /// Reads away what the client is still sending, for a moment.
@@ -200,16 +259,16 @@ async fn drive<H: Handler>(
 /// RFC 9112 §9.6: "If a server performs an immediate close of a TCP connection, there is a
 /// significant risk that the client will not be able to read the last HTTP response": the origin
 /// may have answered a large upload before its end, and a reset would overtake the answer.
-async fn linger(mut socket: TcpStream) {
+async fn linger(mut transport: Transport) {
     let mut scratch = [0; 1024];
-    let read = async { while matches!(socket.read(&mut scratch).await, Ok(1..)) {} };
+    let read = async { while matches!(transport.read(&mut scratch).await, Ok(1..)) {} };
     // Late or not, the connection closes now.
     let _ = tokio::time::timeout(LINGER, read).await;
 }
 
 /// Keeps the kernel from queueing old events by the megabyte for a slow reader: they wait at the
 /// source, which conflates. What is in flight isn't bounded by this, so the throughput stays.
-fn bound_unsent(socket: &TcpStream) {
+fn bound_unsent(socket: &tokio::net::TcpStream) {
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     if let Err(error) = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT) {
         tracing::debug!(%error, "socket options");
@@ -226,21 +285,5 @@ fn concat(first: Bytes, then: Bytes) -> Bytes {
             all.extend_from_slice(&then);
             all.freeze()
         }
-    }
-}
-
-/// Copies until both ends are done, or the process leaves: a WebSocket has no end of its own to
-/// wait for.
-async fn tunnel<H: Handler>(
-    shared: Arc<Shared<H>>,
-    socket: TcpStream,
-    unread: Bytes,
-    origin: Upgraded,
-    _admission: Admission,
-) {
-    let client = Wire::new(socket, unread, Flushed::default());
-    tokio::select! {
-        () = upstream::join(client, TokioIo::new(origin)) => {}
-        () = shared.drain.leaving() => {}
     }
 }

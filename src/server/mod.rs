@@ -3,13 +3,23 @@
 
 mod accept;
 mod connection;
+mod deadline;
 pub mod dispatch;
 mod event_stream;
+mod gate;
 mod h1;
 mod h2;
+mod head;
+mod multiplex;
+mod refuse;
+mod tls;
+mod transport;
+mod tunnel;
+mod websocket;
 mod wire;
 
 pub use accept::serve;
+pub use tls::{Fault as TlsFault, Tls};
 
 use crate::config::Config;
 use crate::http::{Body, Frames};
@@ -23,11 +33,16 @@ use std::time::Duration;
 /// Answers requests. Cloned per request: a reference count at most.
 pub trait Handler: Clone + Send + Sync + 'static {
     /// Answers one request. Dropped in mid-work if the client leaves.
-    fn handle(
-        &self,
-        req: Request<Incoming>,
-        peer: SocketAddr,
-    ) -> impl Future<Output = Reply> + Send;
+    fn handle(&self, req: Request<Incoming>, client: Client) -> impl Future<Output = Reply> + Send;
+}
+
+/// Who asks, and over what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// The other end of the connection.
+    pub peer: SocketAddr,
+    /// True if the connection is TLS: the client's scheme is `https`.
+    pub tls: bool,
 }
 
 /// What a request becomes.
@@ -51,14 +66,24 @@ pub enum Reply {
 }
 
 /// What the server takes from the config.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
+    /// TLS; `None` is clear text. Not from the config alone, since it takes reading files.
+    pub tls: Option<Tls>,
     /// Client connections at once; over it, accepting waits.
     pub connections: usize,
-    /// Bytes of a request head, and of the buffer that reads it.
+    /// Bytes of a request target.
+    pub target: usize,
+    /// Bytes of a request head.
     pub head: usize,
     /// From accept (or the last response) to a complete request head.
     pub client_head: Duration,
+    /// A request body that doesn't move for this long is given up.
+    pub client_body: Duration,
+    /// A client that takes nothing of an answer for this long is cut off.
+    pub client_write: Duration,
+    /// A tunnel in which nothing moves for this long is cut.
+    pub upgrade: Duration,
     /// A reader of a stream that takes nothing for this long is cut off.
     pub write_timeout: Duration,
 }
@@ -66,9 +91,14 @@ pub struct Settings {
 impl From<&Config> for Settings {
     fn from(config: &Config) -> Self {
         Self {
+            tls: None,
             connections: config.limits.connections,
+            target: config.limits.target,
             head: config.limits.head,
             client_head: config.timeouts.client_head,
+            client_body: config.timeouts.client_body,
+            client_write: config.timeouts.client_write,
+            upgrade: config.timeouts.upgrade,
             write_timeout: config.stream.write_timeout,
         }
     }

@@ -88,7 +88,8 @@ impl Families {
         let polls =
             ["changed", "same", "not_modified", "status", "error", "timeout", "older", "limit"];
         let caps = ["connections", "streams", "topics", "topics_per_stream", "body", "snapshots"];
-        let tags = ["injected", "not_html", "csp", "encoding", "fragment", "failed"];
+        let tags =
+            ["injected", "not_html", "csp", "encoding", "fragment", "failed", "no_transform"];
         let decisions = ["pass", "own", "write", "watched", "marked", "snapshot"];
         let mut families = Self {
             registry: Registry::with_prefix("pollcast"),

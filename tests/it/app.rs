@@ -34,13 +34,18 @@ impl App {
 
     /// A mode, and the tables of the configuration.
     pub async fn with(origin: SocketAddr, mode: &str, tables: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pollcast"));
+        command.args(["run", "--config", "proxy.toml"]).stdout(Stdio::null());
+        Self::run(command, origin, mode, tables).await
+    }
+
+    /// Runs a command that ends up as Pollcast, in a directory that has the configuration.
+    pub async fn run(mut command: Command, origin: SocketAddr, mode: &str, tables: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         write_config(&dir, origin, mode, tables);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pollcast"))
-            .args(["run", "--config", "proxy.toml"])
+        let mut child = command
             .current_dir(dir.path())
             .env_remove("RUST_LOG")
-            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

@@ -1,5 +1,6 @@
 //! The binary, as the shell sees it.
 
+use crate::app::App;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -94,10 +95,37 @@ fn without_the_word_it_is_run() {
         let output = pollcast(dir.path(), args);
         let want = "\
 pollcast: 1 fault in the configuration
---origin: has no scheme: write \"http://host:port\"
+--origin: has no scheme: write \"http://host:port\", \"https://host\" or \
+\"unix:/path/of/the.socket\"
 ";
         assert_eq!((stderr(&output), output.status.code()), (want, Some(2)));
     }
+}
+
+#[tokio::test]
+async fn status_says_whether_it_is_ready() {
+    let origin = crate::origin::Origin::bind().await;
+    let app = App::with(origin.addr, "observe", "[timeouts]\nunready = \"1h\"\n").await;
+    let dir = tempfile::tempdir().unwrap();
+    let admin = app.admin.to_string();
+    let output = pollcast(dir.path(), &["status", "--admin", &admin]);
+    assert_eq!((stdout(&output), output.status.code()), ("ready\n", Some(0)));
+    let text = format!("origin = 'http://x:1'\n[admin]\nlisten = '{admin}'\n");
+    std::fs::write(dir.path().join("proxy.toml"), text).unwrap();
+    assert_eq!(pollcast(dir.path(), &["status"]).status.code(), Some(0));
+    app.signal("-TERM");
+    app.logged("leaving").await;
+    let output = pollcast(dir.path(), &["status"]);
+    let want = ("pollcast: not ready: leaving\n", Some(1));
+    assert_eq!((stderr(&output), output.status.code()), want);
+    app.signal("-TERM");
+    assert_eq!(app.ended().await, Some(130));
+    let output = pollcast(dir.path(), &["status"]);
+    assert!(stderr(&output).contains(&format!("nobody answers at {admin}: ")));
+    assert_eq!(output.status.code(), Some(1));
+    let output = pollcast(dir.path(), &["status", "--admin", "off"]);
+    assert!(stderr(&output).contains("name it with --admin"), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]

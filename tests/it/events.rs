@@ -7,6 +7,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use pollcast::drain::Drain;
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 
 /// One event.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ impl Event {
 /// Where the bytes of a stream come from.
 enum Wire {
     Http1(Peer),
-    Http2 { body: hyper::body::Incoming, unread: Vec<u8>, _tasks: Drain },
+    Body { body: hyper::body::Incoming, unread: Vec<u8>, _tasks: Drain },
 }
 
 /// An open stream.
@@ -68,6 +69,21 @@ impl Events {
         Self::open(app, fields, &topics).await
     }
 
+    /// Opens one at the address of a proxy in front, which may frame the bytes as it likes.
+    pub async fn at(addr: SocketAddr, topics: &[Value]) -> Self {
+        let tasks = Drain::new();
+        let socket = TokioIo::new(Peer::connect(addr).await.into_socket());
+        let (mut send, conn) = hyper::client::conn::http1::handshake(socket).await.unwrap();
+        tasks.spawn(conn);
+        let req = http::Request::post("/__pollcast/stream").header("host", "app");
+        let req = req.header("origin", "http://app");
+        let req = req.body(Full::new(Bytes::from(request(topics)))).unwrap();
+        let response = soon("a head", send.send_request(req)).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self(Wire::Body { body: response.into_body(), unread: Vec::new(), _tasks: tasks })
+    }
+
     /// Opens one over HTTP/2 with prior knowledge.
     pub async fn http2(app: &App, urls: &[&str]) -> Self {
         let topics: Vec<_> = urls.iter().map(|url| json!({ "url": url, "every_ms": 50 })).collect();
@@ -80,14 +96,14 @@ impl Events {
         let req = http::Request::post("http://app/__pollcast/stream").body(body).unwrap();
         let response = soon("a head", send.send_request(req)).await.unwrap();
         assert_eq!(response.status(), 200);
-        Self(Wire::Http2 { body: response.into_body(), unread: Vec::new(), _tasks: tasks })
+        Self(Wire::Body { body: response.into_body(), unread: Vec::new(), _tasks: tasks })
     }
 
     /// The next event of any kind.
     pub async fn next(&mut self) -> Event {
         let text = match &mut self.0 {
             Wire::Http1(peer) => peer.read_until("\n\n").await,
-            Wire::Http2 { body, unread, .. } => loop {
+            Wire::Body { body, unread, .. } => loop {
                 if let Some(at) = unread.windows(2).position(|w| w == b"\n\n") {
                     let rest = unread.split_off(at + 2);
                     break String::from_utf8(std::mem::replace(unread, rest)).unwrap();
@@ -126,7 +142,7 @@ impl Events {
     pub async fn closed(&mut self) {
         match &mut self.0 {
             Wire::Http1(peer) => peer.closed().await,
-            Wire::Http2 { body, .. } => {
+            Wire::Body { body, .. } => {
                 while let Some(frame) = soon("the end", body.frame()).await {
                     assert!(frame.unwrap().data_ref().is_none_or(Bytes::is_empty));
                 }

@@ -4,19 +4,29 @@
 
 mod admin;
 mod app;
+mod beside;
 mod cli;
 mod config;
+#[path = "../../scripts/deploy-program/course/mod.rs"]
+mod course;
 mod events;
+mod h2;
+mod handover;
 mod hostile;
+mod inject;
+mod leaving;
 mod lies;
+mod lifecycle;
 mod limits;
 mod order;
 mod origin;
 mod passthrough;
 mod plain;
 mod proxy;
+mod refusals;
 mod reload;
 mod site;
 mod stream;
 mod takeover;
+mod tls;
 mod watched;

@@ -7,7 +7,7 @@ use pollcast::config::Config;
 use pollcast::drain::Drain;
 use pollcast::error::Error;
 use pollcast::http::{Body, Frame, Frames, fields};
-use pollcast::server::{self, Handler, Reply, Settings};
+use pollcast::server::{self, Client, Handler, Reply, Settings, Tls};
 use pollcast::telemetry::Metrics;
 use pollcast::upstream::{Passed, Upstream};
 use std::net::SocketAddr;
@@ -41,7 +41,11 @@ impl Proxy {
         let addr = listener.local_addr().unwrap();
         let (drain, feed, metrics) = (Drain::new(), Feed::default(), Metrics::new());
         let handler = Pass { upstream: Upstream::new(&config), feed: feed.clone() };
-        let settings = Settings::from(&config);
+        let mut settings = Settings::from(&config);
+        settings.tls = Tls::load(&config.tls).unwrap();
+        if let Some(tls) = settings.tls.clone() {
+            drain.spawn(tls.follow(drain.clone()));
+        }
         let serve = server::serve(listener, handler, settings, drain.clone(), metrics.clone());
         drain.spawn(serve);
         Self { addr, drain, feed, metrics }
@@ -63,12 +67,12 @@ struct Pass {
 }
 
 impl Handler for Pass {
-    async fn handle(&self, req: Request<Incoming>, peer: SocketAddr) -> Reply {
+    async fn handle(&self, req: Request<Incoming>, client: Client) -> Reply {
         if req.uri().path() == "/stream" {
             let head = Response::builder().header("content-type", "text/event-stream");
             return Reply::Stream { head: head.body(()).unwrap(), frames: self.feed.open() };
         }
-        let answer = self.pass(req.map(Body::Incoming), peer).await;
+        let answer = self.pass(req.map(Body::Incoming), client.peer).await;
         answer.unwrap_or_else(|error| Reply::Response(error.response()))
     }
 }

@@ -82,6 +82,36 @@ async fn everyone_is_told_when_it_ends_and_why() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn partings_are_spread_and_until_then_changes_are_pushed() {
+    let rig = rig(Says::Body("1"));
+    let mut readers = Vec::new();
+    for _ in 0..50 {
+        let mut reader = rig.stream("/a");
+        reader.expect("snapshot", "").await;
+        readers.push(reader);
+    }
+    let start = Instant::now();
+    let told = async |mut reader: Reader| {
+        let (mut news, mut name) = (0, String::new());
+        while name != "bye" {
+            name = reader.next().await.0;
+            news += u32::from(name == "delta" || name == "snapshot");
+        }
+        (start.elapsed(), news)
+    };
+    rig.says(Says::Body("2"));
+    let parting = rig.hub.part("drain", SECOND, 10 * SECOND);
+    let all = futures_util::future::join_all(readers.into_iter().map(told));
+    let (mut told, ()) = tokio::join!(all, parting);
+    told.sort();
+    assert!(told[0].0 < 2 * SECOND && told[49].0 > 8 * SECOND, "{told:?}");
+    // A timer fires up to a millisecond late.
+    assert!(told[49].0 <= 10 * SECOND + Duration::from_millis(1), "{told:?}");
+    // The poll that finds the change begins within a cadence.
+    assert!(told.iter().all(|(at, news)| *news == u32::from(*at > SECOND)), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_poll_serves_all_and_the_fastest_sets_its_pace() {
     let rig = rig(Says::Body("1"));
     let slow = |every| Wish { every, ..rig.wish("/a", None) };

@@ -34,7 +34,7 @@ impl Live {
             watches: config.watches.iter().cloned().map(Arc::new).collect(),
             keyer: Arc::new(Keyer::new(secret, config.identity.clone())),
             script: Script::new(&config, env!("CARGO_PKG_VERSION")),
-            injector: Injector::new(&config.prefix, report),
+            injector: Injector::new(&config.prefix, config.inject.csp, report),
             config,
         }
     }

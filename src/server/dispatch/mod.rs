@@ -8,7 +8,7 @@ mod watched;
 use self::hold::Purse;
 use self::live::Live;
 use self::watched::Watched;
-use super::{Handler, Reply};
+use super::{Client, Handler, Reply};
 use crate::config::Mode;
 use crate::drain::Drain;
 use crate::error::Error;
@@ -55,9 +55,9 @@ impl Dispatch {
 }
 
 impl Handler for Dispatch {
-    async fn handle(&self, req: Request<Incoming>, peer: SocketAddr) -> Reply {
+    async fn handle(&self, req: Request<Incoming>, client: Client) -> Reply {
         let shared = self.0.as_ref();
-        match answer(shared, req, peer).await {
+        match answer(shared, req, client.peer).await {
             Ok(reply) => reply,
             Err(error) => {
                 shared.metrics.upstream_error(error.kind());

@@ -6,7 +6,7 @@
 
 use super::coding::{Coding, Decoder, Encoder};
 use super::place::{Finder, Verdict};
-use super::{Outcome, Report};
+use super::{Plan, Teller, Why};
 use crate::http::{Body, BoxError};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame};
@@ -33,8 +33,10 @@ pub(super) struct Page {
     stage: Stage,
     /// Nothing more comes from the origin.
     ended: bool,
+    /// The server had its chance to send what came before an error.
+    paused: bool,
     /// Whom to tell what became of the page.
-    report: Report,
+    teller: Teller,
 }
 
 /// How far a page got.
@@ -81,20 +83,21 @@ struct Recoding {
 }
 
 impl Page {
-    /// `sure`: the browser said that it asks for a document.
-    pub(super) fn new(inner: Body, tag: Bytes, coding: Coding, sure: bool, report: Report) -> Self {
+    /// The body, on the way to get the tag.
+    pub(super) fn new(inner: Body, plan: Plan, teller: Teller) -> Self {
+        let hiding = (!plan.labelled).then_some(plan.tag.len());
         let seeking = Seeking {
-            tag,
-            coding,
+            decoder: plan.coding.decoder(),
+            finder: Finder::new(plan.sure, hiding),
+            tag: plan.tag,
+            coding: plan.coding,
             raw: Vec::new(),
             raw_bytes: 0,
-            decoder: coding.decoder(),
             input: Bytes::new(),
             page: Vec::new(),
-            finder: Finder::new(sure),
         };
         let stage = Stage::Seeking(Box::new(seeking));
-        Self { inner, out: VecDeque::new(), last: None, stage, ended: false, report }
+        Self { inner, out: VecDeque::new(), last: None, stage, ended: false, paused: false, teller }
     }
 
     /// One frame of the origin, or its end.
@@ -134,18 +137,18 @@ impl Page {
 
     /// Leaves [`Stage::Seeking`] once the place is known, or known not to be there.
     fn decide(&mut self, verdict: Verdict) {
-        let outcome = match verdict {
+        let why = match verdict {
             Verdict::Undecided => return,
-            Verdict::At(_) => Outcome::Injected,
-            Verdict::Fragment => Outcome::Fragment,
-            Verdict::Encoding => Outcome::Encoding,
-            Verdict::Failed => Outcome::Failed,
+            Verdict::At(_) | Verdict::Failed => Why::Broken,
+            Verdict::Fragment => Why::Fragment,
+            Verdict::Encoding => Why::Characters,
+            Verdict::Charset => Why::Charset,
         };
         let Stage::Seeking(seeking) = std::mem::replace(&mut self.stage, Stage::Passing) else {
             return;
         };
         let Verdict::At(at) = verdict else {
-            (self.report)(outcome);
+            self.teller.left_alone(why);
             self.give_all(seeking.raw);
             return;
         };
@@ -153,12 +156,12 @@ impl Page {
             Ok(Inserted::Plain(parts)) => self.give_all(parts),
             Ok(Inserted::Coded(recoding)) => self.stage = Stage::Recoding(recoding),
             Err(raw) => {
-                (self.report)(Outcome::Failed);
+                self.teller.left_alone(why);
                 self.give_all(raw);
                 return;
             }
         }
-        (self.report)(outcome);
+        self.teller.injected();
     }
 
     /// One bounded piece of [`Stage::Recoding`]; nothing to do in the others.
@@ -196,6 +199,12 @@ impl HttpBody for Page {
             }
             if self.busy() {
                 self.recode();
+            } else if self.ended && matches!(self.last, Some(Err(_))) && !self.paused {
+                // An error makes the server drop what it hasn't sent yet, and what was held of this
+                // page came all at once. While it waits, it sends.
+                self.paused = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             } else if self.ended {
                 return Poll::Ready(self.last.take());
             } else {

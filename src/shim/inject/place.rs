@@ -1,6 +1,12 @@
 //! Where the tag goes: right after `<head>`; where there is none, before the first other element or
-//! text, or at the end. Never before the doctype (quirks mode). The parser only tells positions;
+//! text. Never before the doctype (quirks mode). The parser only tells positions;
 //! the page's bytes are never its output.
+//!
+//! One exception: browsers look for the character encoding in the first kilobyte of a page that
+//! has none in its fields (WHATWG HTML, "prescan a byte stream to determine its encoding"). The
+//! tag must not push a `<meta charset>` out of there, so it goes after it then, if what stands
+//! between runs nothing; else the page is left alone. Looking for it delays nothing: the browser
+//! itself shows nothing before it has that kilobyte.
 
 use lol_html::send::{DocumentContentHandlers, ElementContentHandlers, HtmlRewriter, Settings};
 use lol_html::{MemorySettings, Selector};
@@ -13,6 +19,13 @@ const PARSER_BYTES: usize = 256 << 10;
 const FEED_BYTES: usize = 4 << 10;
 /// The longest byte order mark.
 const BOM_BYTES: usize = 3;
+/// The longest of [`MAGIC`], and no shorter than a byte order mark.
+const MAGIC_BYTES: usize = 4;
+/// How a file begins that isn't HTML, whatever its fields say: one more byte in the middle would
+/// break it for who saves it. gzip, zstd, zip, PDF, PNG.
+const MAGIC: [&[u8]; 5] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"%PDF", b"\x89PNG"];
+/// Where browsers look for the character encoding.
+const PRESCAN_BYTES: usize = 1024;
 
 /// A parser without output: its sink drops what it is given.
 type Parser = HtmlRewriter<'static, fn(&[u8])>;
@@ -26,8 +39,10 @@ pub(super) enum Verdict {
     At(usize),
     /// Not a whole page.
     Fragment,
-    /// In an encoding whose bytes aren't a superset of ASCII.
+    /// In an encoding whose bytes aren't a superset of ASCII, or no text at all.
     Encoding,
+    /// The tag would hide the page's encoding from the browser.
+    Charset,
     /// The parser gave up.
     Failed,
 }
@@ -41,6 +56,42 @@ struct Seen {
     cursor: usize,
     /// The answer, once there is one. The first one counts.
     verdict: Option<Mark>,
+    /// What stands between the place and the encoding's name.
+    between: Between,
+}
+
+/// What follows the place, as far as it matters.
+#[derive(Default)]
+struct Between {
+    /// End of the first `<meta>` that names the encoding.
+    named: Option<usize>,
+    /// Something before it could run, or change what the tag means.
+    lively: bool,
+    /// Text here is a title's.
+    title: bool,
+}
+
+impl Between {
+    fn element(&mut self, element: &lol_html::send::Element<'_, '_>, end: usize) {
+        if self.named.is_some() {
+            return;
+        }
+        let name = element.tag_name();
+        self.title = name == "title";
+        let handler = element.attributes().iter().any(|attr| attr.name().starts_with("on"));
+        let pragma = element.get_attribute("http-equiv");
+        let names_type = pragma.as_deref().is_some_and(|p| p.eq_ignore_ascii_case("content-type"));
+        let content = element.get_attribute("content").unwrap_or_default().to_ascii_lowercase();
+        let charset = element.has_attribute("charset") || names_type && content.contains("charset");
+        match name.as_str() {
+            "meta" if charset => self.named = Some(end),
+            // Any other pragma may be a policy that would then come before the tag.
+            "meta" if pragma.is_none() => {}
+            "title" | "link" if !handler => {}
+            "head" | "html" => {}
+            _ => self.lively = true,
+        }
+    }
 }
 
 /// The first thing that decides.
@@ -67,17 +118,25 @@ impl Seen {
         }
     }
 
-    fn element(&mut self, name: &str, start: usize, end: usize) {
-        match name {
-            "html" => {
-                if self.verdict.is_none() {
-                    self.document = true;
-                    self.cursor = end;
-                }
+    fn element(&mut self, element: &lol_html::send::Element<'_, '_>) {
+        let at = element.source_location().bytes();
+        match element.tag_name().as_str() {
+            "html" if self.verdict.is_none() => {
+                self.document = true;
+                self.cursor = at.end;
             }
-            "head" => self.decide(Mark::At(end)),
-            _ => self.decide(Mark::At(start)),
+            "html" => {}
+            "head" => self.decide(Mark::At(at.end)),
+            _ => self.decide(Mark::At(at.start)),
         }
+        if self.verdict.is_some() {
+            self.between.element(element, at.end);
+        }
+    }
+
+    fn text(&mut self) {
+        self.decide(Mark::Text);
+        self.between.lively |= !self.between.title && self.between.named.is_none();
     }
 }
 
@@ -91,28 +150,36 @@ pub(super) struct Finder {
     read: usize,
     /// Length of the byte order mark.
     base: usize,
+    /// Length of the tag, where it could hide the encoding's name.
+    hiding: Option<usize>,
 }
 
 impl Finder {
     /// `document`: the browser said that it asks for a document, so a page needs no doctype to be
-    /// one.
-    pub(super) fn new(document: bool) -> Self {
-        let seen = Seen { document, cursor: 0, verdict: None };
-        Self { parser: None, seen: Arc::new(Mutex::new(seen)), read: 0, base: 0 }
+    /// one. `hiding`: the tag's length, if the browser looks into the page for its encoding.
+    pub(super) fn new(document: bool, hiding: Option<usize>) -> Self {
+        let seen = Seen { document, cursor: 0, verdict: None, between: Between::default() };
+        Self { parser: None, seen: Arc::new(Mutex::new(seen)), read: 0, base: 0, hiding }
     }
 
     /// `page` is everything decoded so far; it only grows from call to call. Once the answer isn't
     /// [`Verdict::Undecided`], it must not be called again.
     pub(super) fn look(&mut self, page: &[u8], ended: bool) -> Verdict {
         if self.parser.is_none() {
-            if page.len() < BOM_BYTES && !ended {
+            if page.len() < MAGIC_BYTES && !ended {
                 return Verdict::Undecided;
+            }
+            if MAGIC.iter().any(|magic| page.starts_with(magic)) {
+                return Verdict::Encoding;
             }
             // WHATWG HTML, "encoding sniffing": a byte order mark beats every other label.
             if page.starts_with(b"\xff\xfe") || page.starts_with(b"\xfe\xff") {
                 return Verdict::Encoding;
             }
-            self.base = if page.starts_with(b"\xef\xbb\xbf") { BOM_BYTES } else { 0 };
+            if page.starts_with(b"\xef\xbb\xbf") {
+                self.base = BOM_BYTES;
+                self.hiding = None;
+            }
             self.read = self.base;
             self.parser = parser(&self.seen);
         }
@@ -121,7 +188,7 @@ impl Finder {
                 return Verdict::Failed;
             }
             self.read += chunk.len();
-            match self.verdict(page) {
+            match self.verdict(page, false) {
                 Verdict::Undecided => {}
                 decided => return decided,
             }
@@ -133,28 +200,33 @@ impl Finder {
         if self.parser.take().is_none_or(|parser| parser.end().is_err()) {
             return Verdict::Failed;
         }
-        match self.verdict(page) {
-            Verdict::Undecided => {
-                let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-                let blank = page[self.base..].iter().all(u8::is_ascii_whitespace);
-                if seen.document && !blank { Verdict::At(page.len()) } else { Verdict::Fragment }
-            }
+        match self.verdict(page, true) {
+            // Neither element nor text: nothing here polls, and what is open at the end (a comment,
+            // a tag) would swallow the tag.
+            Verdict::Undecided => Verdict::Fragment,
             decided => decided,
         }
     }
 
-    fn verdict(&self, page: &[u8]) -> Verdict {
+    fn verdict(&self, page: &[u8], ended: bool) -> Verdict {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        match seen.verdict {
-            None => Verdict::Undecided,
-            Some(Mark::At(at)) => Verdict::At(self.base + at),
-            Some(Mark::Fragment) => Verdict::Fragment,
+        let at = match seen.verdict {
+            None => return Verdict::Undecided,
+            Some(Mark::Fragment) => return Verdict::Fragment,
+            Some(Mark::At(at)) => self.base + at,
             Some(Mark::Text) => {
                 let from = self.base + seen.cursor;
                 let rest = page.get(from..).unwrap_or_default();
-                let spaces = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-                Verdict::At(from + spaces)
+                from + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
             }
+        };
+        let Some(tag) = self.hiding else { return Verdict::At(at) };
+        match seen.between.named {
+            Some(end) if end > PRESCAN_BYTES || end + tag <= PRESCAN_BYTES => Verdict::At(at),
+            Some(_) if seen.between.lively => Verdict::Charset,
+            Some(end) => Verdict::At(end),
+            None if ended || self.read >= PRESCAN_BYTES => Verdict::At(at),
+            None => Verdict::Undecided,
         }
     }
 }
@@ -172,8 +244,7 @@ fn parser(seen: &Arc<Mutex<Seen>>) -> Option<Parser> {
     let any: Selector = "*".parse().ok()?;
     let elements = ElementContentHandlers::default().element(
         move |found: &mut lol_html::send::Element<'_, '_>| {
-            let at = found.source_location().bytes();
-            element(&mut |seen| seen.element(&found.tag_name(), at.start, at.end));
+            element(&mut |seen| seen.element(found));
             Ok(())
         },
     );
@@ -193,7 +264,7 @@ fn parser(seen: &Arc<Mutex<Seen>>) -> Option<Parser> {
         })
         .text(move |found: &mut lol_html::html_content::TextChunk<'_>| {
             if found.as_str().contains(|c: char| !c.is_ascii_whitespace()) {
-                text(&mut |seen| seen.decide(Mark::Text));
+                text(&mut Seen::text);
             }
             Ok(())
         });

@@ -1,9 +1,9 @@
 //! Would the tag run under the page's Content-Security-Policy (CSP Level 3), and could the shim
 //! open its stream?
 //!
-//! The policy itself is never changed. Where the answer is no, the page is left byte-identical: a
-//! blocked tag would only put an error in every user's console. Policies in `<meta>` come after the
-//! tag and don't block it; the shim copes with them.
+//! Where the answer is no, the page is left byte-identical: a blocked tag would only put an error in
+//! every user's console. Policies in `<meta>` come after the tag and don't block it; the shim copes
+//! with them.
 
 use http::{HeaderMap, header};
 
@@ -25,19 +25,12 @@ pub(super) struct Site<'a> {
     pub(super) authority: Option<&'a str>,
     /// Path of the script.
     pub(super) script: &'a str,
-    /// Path of the stream.
-    pub(super) stream: &'a str,
+    /// Path below which the script asks; ends with `/`.
+    pub(super) own: &'a str,
 }
 
 /// Asks all policies of a response: each one of them must agree (CSP3 §4.1).
 pub(super) fn ask(headers: &HeaderMap, site: &Site<'_>) -> Ruling {
-    if headers
-        .get_all("integrity-policy")
-        .iter()
-        .any(|value| value.to_str().is_ok_and(|text| text.contains("script")))
-    {
-        return Ruling::Blocked("integrity-policy");
-    }
     let mut offered: Option<Vec<&str>> = None;
     let mut spare = None;
     for value in headers.get_all(header::CONTENT_SECURITY_POLICY) {
@@ -59,9 +52,18 @@ pub(super) fn ask(headers: &HeaderMap, site: &Site<'_>) -> Ruling {
             Some(nonce) => Ruling::Nonce((*nonce).to_owned()),
             None => Ruling::Blocked("script-src"),
         },
-        (None, Some(nonce)) => Ruling::Nonce(nonce.to_owned()),
-        (None, None) => Ruling::Runs,
+        (None, spare) => match spare.or_else(|| reported_nonce(headers)) {
+            Some(nonce) => Ruling::Nonce(nonce.to_owned()),
+            None => Ruling::Runs,
+        },
     }
+}
+
+/// A nonce of a policy that is only tried out: without it the tag would fill its reports.
+fn reported_nonce(headers: &HeaderMap) -> Option<&str> {
+    let values = headers.get_all(header::CONTENT_SECURITY_POLICY_REPORT_ONLY).iter();
+    let texts = values.filter_map(|value| value.to_str().ok());
+    texts.flat_map(|text| text.split(',')).find_map(|policy| Policy::new(policy).nonces().next())
 }
 
 /// On what condition one policy lets the tag run.
@@ -73,13 +75,13 @@ enum Leave {
 }
 
 /// One serialized policy.
-struct Policy<'a> {
+pub(super) struct Policy<'a> {
     /// Names in order, each with its values.
     directives: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> Policy<'a> {
-    fn new(text: &'a str) -> Self {
+    pub(super) fn new(text: &'a str) -> Self {
         let directives = text
             .split(';')
             .map(str::trim)
@@ -92,7 +94,7 @@ impl<'a> Policy<'a> {
     }
 
     /// CSP3 §2.2.1: a name that stands there already is ignored, so the first one counts.
-    fn directive(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn directive(&self, name: &str) -> Option<&'a str> {
         self.directives
             .iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
@@ -116,29 +118,56 @@ impl<'a> Policy<'a> {
         })
     }
 
-    fn ask(&self, site: &Site<'_>) -> Result<Leave, &'static str> {
-        if let Some(flags) = self.directive("sandbox") {
+    /// The page is cut off from its own site, or runs nothing.
+    pub(super) fn sandboxes(&self) -> bool {
+        self.directive("sandbox").is_some_and(|flags| {
             let has = |flag| flags.split_ascii_whitespace().any(|f| f.eq_ignore_ascii_case(flag));
-            if !has("allow-scripts") || !has("allow-same-origin") {
-                return Err("sandbox");
-            }
+            !has("allow-scripts") || !has("allow-same-origin")
+        })
+    }
+
+    /// CSP3 §6.7.1.1: no list of hosts helps a script that the parser inserted.
+    pub(super) fn strict(&self) -> bool {
+        self.scripts().is_some_and(|sources| has_keyword(sources, "'strict-dynamic'"))
+    }
+
+    /// The script may ask the own paths.
+    pub(super) fn lets_connect(&self, site: &Site<'_>) -> bool {
+        let governing = self.first_of(&["connect-src", "default-src"]);
+        governing.is_none_or(|sources| allows(sources, site, &format!("{}stream", site.own)))
+    }
+
+    /// The tag runs, perhaps with a nonce.
+    pub(super) fn lets_script(&self, site: &Site<'_>) -> bool {
+        self.is_free(site) || self.nonces().next().is_some()
+    }
+
+    fn is_free(&self, site: &Site<'_>) -> bool {
+        let Some(sources) = self.scripts() else { return true };
+        !self.strict() && allows(sources, site, site.script)
+    }
+
+    fn ask(&self, site: &Site<'_>) -> Result<Leave, &'static str> {
+        if self.sandboxes() {
+            return Err("sandbox");
         }
-        if let Some(sources) = self.first_of(&["connect-src", "default-src"])
-            && !allows(sources, site, site.stream)
-        {
+        // Browsers that know the directive want a digest, which the tag hasn't.
+        if self.directive("require-sri-for").is_some_and(|what| has_keyword(what, "script")) {
+            return Err("require-sri-for");
+        }
+        if !self.lets_connect(site) {
             return Err("connect-src");
         }
-        let Some(sources) = self.scripts() else { return Ok(Leave::Free) };
-        // CSP3 §6.7.1.1: with 'strict-dynamic', no list of hosts helps a script that the parser
-        // inserted.
-        let strict = sources
-            .split_ascii_whitespace()
-            .any(|source| source.eq_ignore_ascii_case("'strict-dynamic'"));
-        if !strict && allows(sources, site, site.script) {
-            return Ok(Leave::Free);
+        match (self.is_free(site), self.lets_script(site)) {
+            (true, _) => Ok(Leave::Free),
+            (false, true) => Ok(Leave::Nonce),
+            (false, false) => Err("script-src"),
         }
-        if self.nonces().next().is_some() { Ok(Leave::Nonce) } else { Err("script-src") }
     }
+}
+
+fn has_keyword(values: &str, keyword: &str) -> bool {
+    values.split_ascii_whitespace().any(|value| value.eq_ignore_ascii_case(keyword))
 }
 
 /// `nonce-source` of CSP3 §2.3.1: `base64-value = 1*( ALPHA / DIGIT / "+" / "/" / "-" / "_" )*2(
@@ -213,7 +242,7 @@ mod tests {
             &Site {
                 authority: Some("app.example:8080"),
                 script: "/__pollcast/shim.js",
-                stream: "/__pollcast/stream",
+                own: "/__pollcast/",
             },
         )
     }
@@ -258,6 +287,11 @@ mod tests {
             ("sandbox allow-scripts", sandbox),
             ("sandbox allow-scripts allow-same-origin", Ruling::Runs),
             ("require-trusted-types-for 'script'", Ruling::Runs),
+            ("require-trusted-types-for 'script'; trusted-types 'none'", Ruling::Runs),
+            ("require-sri-for style script", Ruling::Blocked("require-sri-for")),
+            ("require-sri-for style", Ruling::Runs),
+            ("script-src 'strict-dynamic' 'sha256-x'", Ruling::Blocked("script-src")),
+            ("upgrade-insecure-requests; report-uri /r", Ruling::Runs),
         ] {
             assert_eq!(asked(&[policy]), want, "{policy}");
         }
@@ -283,10 +317,10 @@ mod tests {
             header::CONTENT_SECURITY_POLICY_REPORT_ONLY,
             HeaderValue::from_static("default-src 'none'"),
         );
-        let site = Site { authority: None, script: "/s", stream: "/t" };
+        let site = Site { authority: None, script: "/s", own: "/t/" };
         assert_eq!(ask(&headers, &site), Ruling::Runs);
-        headers
-            .insert("integrity-policy", HeaderValue::from_static("blocked-destinations=(script)"));
-        assert_eq!(ask(&headers, &site), Ruling::Blocked("integrity-policy"));
+        let tried = HeaderValue::from_static("script-src 'nonce-t' 'strict-dynamic'");
+        headers.insert(header::CONTENT_SECURITY_POLICY_REPORT_ONLY, tried);
+        assert_eq!(ask(&headers, &site), Ruling::Nonce("t".to_owned()));
     }
 }

@@ -14,7 +14,7 @@ if (W[MARK] || W.origin === 'null' || typeof W.fetch !== 'function') return;
 Object.defineProperty(W, MARK, { value: CONFIG.v, configurable: true });
 
 // What apps and their tests like to replace: polyfills, mocks, false clocks.
-const { Request, Response, Headers, Date, Math, performance, location } = W;
+const { Request, Response, Headers, Date, Math, performance } = W;
 const noop = () => {};
 const native = {
   fetch: W.fetch.bind(W),
@@ -55,7 +55,7 @@ function later(fn, ms) {
 function patch(owner, name, handle) {
   if (lingering.has(name)) return;
   const before = Object.getOwnPropertyDescriptor(owner, name);
-  if (!before || !before.configurable || typeof before.value !== 'function') return;
+  if (!before?.configurable || typeof before.value !== 'function') return;
   const ours = new Proxy(before.value, {
     apply: (target, self, args) =>
       active ? handle(target, self, args) : Reflect.apply(target, self, args),

@@ -123,7 +123,8 @@ async function run(conn) {
     have: wire ? wire.hash : undefined,
     every_ms: Math.round(every),
   });
-  const response = await native.fetch(CONFIG.prefix + '/stream', {
+  // A whole address: the page's `<base>` would send this, credentials included, to another host.
+  const response = await native.fetch(W.origin + CONFIG.prefix + '/stream', {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ client: clientId, topics: conn.list.map(ask) }),

@@ -21,7 +21,7 @@ const writers = new Set();
 
 function installFetch() {
   const override = remembered('sessionStorage', (old) => {
-    const asked = /[?&]pollcast=(on|off)(&|$)/.exec(location.search);
+    const asked = /[?&]pollcast=(on|off)(&|$)/.exec(W.location.search);
     return asked ? asked[1] : old;
   });
   const cohort = fnv1a(clientId) % 100;
@@ -75,7 +75,7 @@ function inspect(input, init) {
   const url = new URL(request ? request.url : input, D.baseURI);
   // `GET /api/logout` after a click: not known to be polled, so it may be a write.
   url.hash = '';
-  const same = url.origin === location.origin;
+  const same = url.origin === W.origin;
   const rest = pressed && same ? { write: true } : null;
   const watch = watches.find(({ re }) => re.test(url.pathname));
   if (!same || !watch || !watch.push) return rest;

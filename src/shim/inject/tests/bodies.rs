@@ -42,7 +42,9 @@ fn fragments_stay_as_they_are() {
             assert_eq!(told, [Outcome::Fragment], "{plain}");
         }
     }
-    for empty in ["", "\n"] {
+    // Nothing that could poll, and something open at the end would swallow the tag.
+    for empty in ["", "\n", "<!doctype html>", "<html>\n", "<!doctype html><!-- x", "<html><head "]
+    {
         let (got, told) = pass(&document(), &[], pieces([data(empty.as_bytes())]));
         assert_eq!((got.bytes.as_slice(), told), (empty.as_bytes(), vec![Outcome::Fragment]));
     }
