@@ -31,6 +31,7 @@ struct Proxy {
     /// What the present configuration decides.
     live: Arc<ArcSwap<Live>>,
     hub: Hub,
+    upstream: Upstream,
     metrics: Metrics,
     ready: Ready,
     drain: Drain,
@@ -120,7 +121,7 @@ impl Proxy {
         getrandom::fill(&mut secret).map_err(|error| anyhow::anyhow!("no random: {error}"))?;
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no random: {error}"))?;
-        let (mut settings, upstream) = (Settings::from(&config), Upstream::new(&config));
+        let (mut settings, upstream) = (Settings::from(&config), Upstream::new(&config, drain)?);
         settings.tls = Tls::load(&config.tls)?;
         if let Some(tls) = settings.tls.clone() {
             drain.spawn(tls.follow(drain.clone()));
@@ -135,7 +136,7 @@ impl Proxy {
         let dispatch = Dispatch::new(Shared {
             live: Arc::clone(&live),
             hub: hub.clone(),
-            upstream,
+            upstream: upstream.clone(),
             purse: Arc::default(),
             metrics: metrics.clone(),
             drain: drain.clone(),
@@ -147,7 +148,7 @@ impl Proxy {
         tracing::info!(%addr, admin = admin.map(tracing::field::display),
             origin = %config.origin, mode = %config.mode, "listening");
         let drain = drain.clone();
-        Ok(Self { live, hub, metrics, ready, drain, desk, manager, secret, addr, admin })
+        Ok(Self { live, hub, upstream, metrics, ready, drain, desk, manager, secret, addr, admin })
     }
 
     /// One line for the service manager.
@@ -197,7 +198,8 @@ impl Proxy {
         for (key, differs) in [
             ("listen", old.config.listen != config.listen),
             ("reuse_port", old.config.reuse_port != config.reuse_port),
-            ("origin", old.config.origin != config.origin),
+            ("workers", old.config.workers != config.workers),
+            ("origin", place(&old.config) != place(&config)),
             ("admin.listen", old.config.admin.listen != config.admin.listen),
             ("prefix", old.config.prefix != config.prefix),
             ("tls", old.config.tls != config.tls),
@@ -217,6 +219,9 @@ impl Proxy {
         let kept = Config {
             listen: old.config.listen,
             origin: old.config.origin.clone(),
+            origin_socket: old.config.origin_socket.clone(),
+            origin_protocol: old.config.origin_protocol,
+            origin_ca: old.config.origin_ca.clone(),
             admin: old.config.admin,
             prefix: old.config.prefix.clone(),
             ..config
@@ -228,6 +233,7 @@ impl Proxy {
             Ok(origin) => self.hub.reconfigure(&live.config, origin, Arc::clone(&live.keyer)),
             Err(error) => tracing::error!(%error, "central polls keep their old times"),
         }
+        self.upstream.reconfigure(&live.config);
         self.live.store(Arc::new(live));
         tracing::info!(%mode, "the new configuration is in force");
         if mode < Mode::Push {
@@ -244,12 +250,18 @@ fn rules(config: &Config) -> String {
     format!("{:?} {:?} {:?}", config.mode, config.watches, config.identity)
 }
 
+/// Where the origin is, and how it is spoken to.
+fn place(config: &Config) -> impl PartialEq {
+    let Config { origin, origin_socket, origin_protocol, origin_ca, .. } = config;
+    (origin.clone(), origin_socket.clone(), *origin_protocol, origin_ca.clone())
+}
+
 fn same<T: std::fmt::Debug>(old: &T, new: &T) -> bool {
     format!("{old:?}") == format!("{new:?}")
 }
 
 fn origin(config: &Config) -> anyhow::Result<Arc<dyn Origin>> {
-    Ok(Arc::new(HttpOrigin::new(&config.origin, config.poll.timeout, config.limits.body)?))
+    Ok(Arc::new(HttpOrigin::new(config)?))
 }
 
 async fn until_leaving(drain: Drain, task: impl Future<Output = ()>) {

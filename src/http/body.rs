@@ -35,6 +35,15 @@ impl Body {
     }
 }
 
+/// Takes out of a frame what must not cross as a trailer ([`super::fields::strip_trailers`]).
+#[must_use]
+pub fn crossing(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(trailers) => Frame::trailers(super::fields::strip_trailers(trailers)),
+        Err(data) => data,
+    }
+}
+
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
         if bytes.is_empty() { Self::Empty } else { Self::Full(bytes) }

@@ -5,7 +5,7 @@ pub mod fields;
 mod frames;
 mod interim;
 
-pub use body::{Body, BoxError};
+pub use body::{Body, BoxError, crossing};
 pub use frames::{Frame, Frames};
 pub use interim::Interim;
 

@@ -11,10 +11,10 @@ use super::event_stream::{EventStream, Start};
 use super::transport::Transport;
 use super::wire::{Signs, Wire};
 use super::{Client, Handler, Reply, Settings, tunnel};
-use crate::http::{Body, Frames};
+use crate::http::{Body, Frames, Interim};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -102,6 +102,8 @@ struct Answers<H> {
     signs: Signs,
     /// Number of requests so far.
     seen: Cell<u64>,
+    /// Writes what comes before an answer; one for all requests, which come one after the other.
+    interim: Interim,
 }
 
 impl<H: Handler> Service<Request<Incoming>> for Answers<H> {
@@ -109,11 +111,16 @@ impl<H: Handler> Service<Request<Incoming>> for Answers<H> {
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
-    fn call(&self, req: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut req: Request<Incoming>) -> Self::Future {
         let (shared, client, slot) = (Arc::clone(&self.shared), self.client, self.slot.clone());
         let (signs, request) = (self.signs.clone(), self.seen.get() + 1);
         self.seen.set(request);
         slot.0.upload.store(!req.body().is_end_stream(), Ordering::Relaxed);
+        signs.interims().begin();
+        // RFC 9110 §15.2: "a server MUST NOT send a 1xx response to an HTTP/1.0 client."
+        if req.version() == Version::HTTP_11 {
+            req.extensions_mut().insert(self.interim.clone());
+        }
         if let Some(refusal) = signs.refused(request) {
             // It may have sent more than was looked at.
             slot.0.upload.store(true, Ordering::Relaxed);
@@ -204,6 +211,10 @@ async fn drive<H: Handler>(
         slot: slot.clone(),
         signs: signs.clone(),
         seen: Cell::new(0),
+        interim: {
+            let interims = signs.interims().clone();
+            Interim::new(move |status, fields| interims.say(status, fields))
+        },
     };
     let wire = Wire::new(transport, read, &shared.settings, true, signs.clone());
     let wire = TokioIo::new(wire);
@@ -212,7 +223,11 @@ async fn drive<H: Handler>(
     let mut told = false;
     let end = poll_fn(|cx| {
         loop {
-            match Pin::new(&mut conn).poll(cx) {
+            let polled = Pin::new(&mut conn).poll(cx);
+            if signs.flushed() {
+                signs.interims().settle();
+            }
+            match polled {
                 Poll::Pending if slot.wants_stream() && signs.flushed() => {
                     return Poll::Ready(Ok(true));
                 }

@@ -10,6 +10,7 @@ mod gate;
 mod h1;
 mod h2;
 mod head;
+mod interim;
 mod multiplex;
 mod refuse;
 mod tls;
@@ -22,27 +23,18 @@ pub use accept::serve;
 pub use tls::{Fault as TlsFault, Tls};
 
 use crate::config::Config;
+pub use crate::http::Client;
 use crate::http::{Body, Frames};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Answers requests. Cloned per request: a reference count at most.
 pub trait Handler: Clone + Send + Sync + 'static {
     /// Answers one request. Dropped in mid-work if the client leaves.
     fn handle(&self, req: Request<Incoming>, client: Client) -> impl Future<Output = Reply> + Send;
-}
-
-/// Who asks, and over what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Client {
-    /// The other end of the connection.
-    pub peer: SocketAddr,
-    /// True if the connection is TLS: the client's scheme is `https`.
-    pub tls: bool,
 }
 
 /// What a request becomes.

@@ -5,6 +5,7 @@
 use super::Settings;
 use super::deadline::Deadline;
 use super::gate::{Bounds, Gate};
+use super::interim::Interims;
 use super::refuse::Refusal;
 use super::transport::Transport;
 use bytes::{Buf as _, Bytes};
@@ -33,9 +34,16 @@ struct State {
     written: AtomicU64,
     /// Which request is refused (from 1), and why, in one word; 0 is none. There is one at most.
     refused: AtomicU64,
+    /// What the answers' futures say before their answers.
+    interims: Interims,
 }
 
 impl Signs {
+    /// Interim responses on their way to the client.
+    pub(super) fn interims(&self) -> &Interims {
+        &self.0.interims
+    }
+
     /// True if there was a flush to the end since the last write, tried or done: taking the
     /// connection away loses no byte then.
     pub(super) fn flushed(&self) -> bool {
@@ -73,6 +81,8 @@ pub(super) struct Wire {
     replay: Bytes,
     /// Has passed the gate, and comes before everything.
     ending: &'static [u8],
+    /// An interim response that is being written: goes before what the HTTP library writes.
+    interim: Bytes,
     /// Looks at what a client of HTTP/1.1 sends; boxed, since HTTP/2 has none.
     gate: Option<Box<Gate>>,
     /// Runs while a request's body doesn't come.
@@ -101,6 +111,7 @@ impl Wire {
             transport,
             replay,
             ending: b"",
+            interim: Bytes::new(),
             gate: gated.then(|| Box::new(Gate::new(bounds))),
             body: Deadline::default(),
             write: Deadline::default(),
@@ -154,6 +165,24 @@ impl Wire {
             }
         }
         Poll::Pending
+    }
+
+    /// Interim responses go out before anything else does.
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(more) = self.signs.interims().take() {
+            let mut all = self.interim.to_vec();
+            all.extend_from_slice(&more);
+            self.interim = all.into();
+        }
+        while !self.interim.is_empty() {
+            self.signs.set_flushed(false);
+            let written = Pin::new(&mut self.transport).poll_write(cx, &self.interim);
+            match std::task::ready!(self.judge(cx, written))? {
+                0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                n => self.interim.advance(n),
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// The client took something, or nothing, which may last only so long.
@@ -224,6 +253,7 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        std::task::ready!(self.poll_interim(cx))?;
         self.signs.set_flushed(false);
         let written = Pin::new(&mut self.transport).poll_write(cx, buf);
         self.count(&written);
@@ -235,6 +265,7 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        std::task::ready!(self.poll_interim(cx))?;
         self.signs.set_flushed(false);
         let written = Pin::new(&mut self.transport).poll_write_vectored(cx, bufs);
         self.count(&written);
@@ -246,6 +277,7 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        std::task::ready!(self.poll_interim(cx))?;
         let flush = Pin::new(&mut self.transport).poll_flush(cx);
         if matches!(flush, Poll::Ready(Ok(()))) {
             self.signs.set_flushed(true);

@@ -2,7 +2,7 @@
 
 use super::pool::{Conn, Pool};
 use super::silence::Silence;
-use crate::http::{Body, BoxError};
+use crate::http::{Body, BoxError, crossing};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -24,12 +24,7 @@ pub(super) struct Answering {
 
 impl Answering {
     /// A body that drives `conn`, and gives it to `pool` when it is over.
-    pub(super) fn on(
-        conn: Box<Conn>,
-        pool: Pool,
-        incoming: Incoming,
-        limit: Duration,
-    ) -> Body {
+    pub(super) fn on(conn: Box<Conn>, pool: Pool, incoming: Incoming, limit: Duration) -> Body {
         let line = Some((conn, pool));
         Body::Boxed(Box::pin(Self { incoming, line, silence: Silence::new(limit) }))
     }
@@ -75,7 +70,7 @@ impl HttpBody for Answering {
                 if over && let Some((conn, pool)) = this.line.take() {
                     pool.give(conn, cx);
                 }
-                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+                Poll::Ready(frame.map(|frame| frame.map(crossing).map_err(Into::into)))
             }
         }
     }

@@ -88,7 +88,8 @@ impl Shared {
 
 impl Exchange {
     pub(super) fn new(config: &Config, drain: &Drain) -> anyhow::Result<Self> {
-        let pool = Pool::new(config.worker_count(), config.timeouts.idle, config.limits.connections);
+        let pool =
+            Pool::new(config.worker_count(), config.timeouts.idle, config.limits.connections);
         let sweeping = pool.clone().sweep();
         let leaving = drain.clone();
         drain.spawn(async move {
@@ -130,10 +131,7 @@ impl Exchange {
     }
 
     /// Opens an HTTP/1.1 connection of its own, for a request that may switch protocols.
-    pub(super) async fn send_alone(
-        &self,
-        req: Request<Body>,
-    ) -> Result<Response<Incoming>, Error> {
+    pub(super) async fn send_alone(&self, req: Request<Body>) -> Result<Response<Incoming>, Error> {
         let link = self.0.dialer.dial_http1().await?;
         let (mut sender, driver) =
             self.http1().handshake(TokioIo::new(link)).await.map_err(classify)?;

@@ -48,9 +48,10 @@ pub(super) fn prepare(mut req: Request<Body>) -> Request<Body> {
 /// RFC 9110 §10.1.1: "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST
 /// ignore that expectation."
 fn expects(req: &Request<Body>) -> bool {
-    let asked = req.headers().get(EXPECT).is_some_and(|value| {
-        value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"100-continue")
-    });
+    let asked = req
+        .headers()
+        .get(EXPECT)
+        .is_some_and(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"100-continue"));
     asked && req.version() == Version::HTTP_11 && !req.body().is_end_stream()
 }
 

@@ -1,7 +1,8 @@
 //! Central polls. The only file that names reqwest.
 
+use crate::config::{Config, OriginProtocol};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, StatusCode};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -71,20 +72,33 @@ pub struct HttpOrigin {
 }
 
 impl HttpOrigin {
-    /// A client for one origin.
+    /// A client for the origin that the config names.
     ///
     /// # Errors
-    /// If the HTTP library can't start.
-    pub fn new(origin: &Uri, timeout: Duration, body_limit: usize) -> anyhow::Result<Self> {
+    /// If the HTTP library can't start, or the certificates to trust can't be read.
+    pub fn new(config: &Config) -> anyhow::Result<Self> {
         // Environment proxies would send credentials elsewhere; a redirect could lead anywhere.
-        let client = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(timeout)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .build()?;
-        let base = origin.to_string().trim_end_matches('/').to_owned();
-        Ok(Self { client, base, body_limit })
+            .timeout(config.poll.timeout)
+            .connect_timeout(config.timeouts.connect)
+            .pool_idle_timeout(config.timeouts.idle.min(Duration::from_secs(30)));
+        let secure = config.origin.scheme_str() == Some("https");
+        if secure {
+            // Those of passthrough, or the two could ask different servers.
+            builder = builder.tls_backend_preconfigured(super::trust::client(config)?);
+        }
+        builder = match config.origin_protocol {
+            OriginProtocol::Http2 => builder.http2_prior_knowledge(),
+            OriginProtocol::Http1 => builder.http1_only(),
+            OriginProtocol::Auto => builder,
+        };
+        if let Some(path) = &config.origin_socket {
+            builder = builder.unix_socket(path.as_path());
+        }
+        let base = config.origin.to_string().trim_end_matches('/').to_owned();
+        Ok(Self { client: builder.build()?, base, body_limit: config.limits.body })
     }
 }
 

@@ -232,10 +232,12 @@ mod tests {
     fn the_target_names_the_host_where_it_can() {
         let req = Request::get("http://u:p@right:81/x").header(HOST, "wrong");
         let req = addressed(req).unwrap();
-        assert_eq!((req.uri().to_string().as_str(), &req.headers()[HOST]), ("/x", "right:81"));
+        assert_eq!(req.uri(), "/x");
+        assert_eq!(req.headers()[HOST], "right:81");
         let req = Request::get("https://h2.example/x").version(Version::HTTP_2);
         let req = addressed(req).unwrap();
-        assert_eq!((req.version(), &req.headers()[HOST]), (Version::HTTP_11, "h2.example"));
+        assert_eq!(req.version(), Version::HTTP_11);
+        assert_eq!(req.headers()[HOST], "h2.example");
         let req = addressed(Request::get("/x").version(Version::HTTP_10)).unwrap();
         assert_eq!(req.headers()[HOST], "origin:3000");
     }
@@ -260,8 +262,12 @@ mod tests {
     fn http2_says_the_same_in_another_way() {
         let req = Request::get("/x?y").header(HOST, "app:81").header("a", "b");
         let req = multiplexed(req.body(Body::Empty).unwrap(), true).unwrap();
-        assert_eq!((req.uri().to_string().as_str(), req.headers().len()), ("https://app:81/x?y", 1));
+        assert_eq!(
+            (req.uri().to_string().as_str(), req.headers().len()),
+            ("https://app:81/x?y", 1)
+        );
         let req = single(req);
-        assert_eq!((req.uri().to_string().as_str(), &req.headers()[HOST]), ("/x?y", "app:81"));
+        assert_eq!(req.uri(), "/x?y");
+        assert_eq!(req.headers()[HOST], "app:81");
     }
 }

@@ -1,6 +1,6 @@
 //! How long to wait for a response head while the request's body is still on its way.
 
-use crate::http::{Body, BoxError};
+use crate::http::{Body, BoxError, crossing};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::future::Future;
@@ -84,7 +84,7 @@ impl HttpBody for Counted {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        let frame = Pin::new(&mut self.body).poll_frame(cx).map_ok(crossing);
         if let Poll::Ready(frame) = &frame {
             self.counts.frames.fetch_add(1, Ordering::Relaxed);
             if frame.is_none() || self.body.is_end_stream() {

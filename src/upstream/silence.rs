@@ -32,9 +32,7 @@ impl Silence {
         // does.
         let since = *self.since.get_or_insert_with(Instant::now);
         let deadline = since + self.limit;
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         while timer.as_mut().poll(cx) == Poll::Ready(()) {
             if Instant::now() >= deadline {
                 return true;

@@ -40,7 +40,8 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (drain, feed, metrics) = (Drain::new(), Feed::default(), Metrics::new());
-        let handler = Pass { upstream: Upstream::new(&config), feed: feed.clone() };
+        let handler =
+            Pass { upstream: Upstream::new(&config, &drain).unwrap(), feed: feed.clone() };
         let mut settings = Settings::from(&config);
         settings.tls = Tls::load(&config.tls).unwrap();
         if let Some(tls) = settings.tls.clone() {
@@ -72,17 +73,17 @@ impl Handler for Pass {
             let head = Response::builder().header("content-type", "text/event-stream");
             return Reply::Stream { head: head.body(()).unwrap(), frames: self.feed.open() };
         }
-        let answer = self.pass(req.map(Body::Incoming), client.peer).await;
+        let answer = self.pass(req.map(Body::Incoming), client).await;
         answer.unwrap_or_else(|error| Reply::Response(error.response()))
     }
 }
 
 impl Pass {
-    async fn pass(&self, req: Request<Body>, peer: SocketAddr) -> Result<Reply, Error> {
+    async fn pass(&self, req: Request<Body>, client: Client) -> Result<Reply, Error> {
         if !fields::is_websocket(req.headers()) {
-            return Ok(Reply::Response(self.upstream.forward(req, peer.ip()).await?));
+            return Ok(Reply::Response(self.upstream.forward(req, client).await?));
         }
-        Ok(match self.upstream.tunnel(req, peer.ip()).await? {
+        Ok(match self.upstream.tunnel(req, client).await? {
             Passed::Response(response) => Reply::Response(response),
             Passed::Tunnel { head, origin } => Reply::Tunnel { head, origin },
         })

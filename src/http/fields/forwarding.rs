@@ -15,7 +15,7 @@ const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// All of them, in the order in which they are written.
-const ALL: [(HeaderName, ForwardingField); 4] = [
+static ALL: [(HeaderName, ForwardingField); 4] = [
     (FOR, ForwardingField::For),
     (PROTO, ForwardingField::Proto),
     (ORIGINAL_HOST, ForwardingField::Host),
@@ -89,17 +89,17 @@ fn settle(
 }
 
 /// All values of a list field and one more, as one line: many a server reads only the first.
-fn joined(fields: &HeaderMap, name: &HeaderName, last: Option<&HeaderValue>) -> Option<HeaderValue> {
+fn joined(
+    fields: &HeaderMap,
+    name: &HeaderName,
+    last: Option<&HeaderValue>,
+) -> Option<HeaderValue> {
     let came = fields.get_all(name).iter().chain(last).map(HeaderValue::as_bytes);
     HeaderValue::from_bytes(&came.collect::<Vec<_>>().join(&b", "[..])).ok()
 }
 
 /// What we say ourselves.
-fn ours(
-    field: ForwardingField,
-    client: Client,
-    host: Option<&HeaderValue>,
-) -> Option<HeaderValue> {
+fn ours(field: ForwardingField, client: Client, host: Option<&HeaderValue>) -> Option<HeaderValue> {
     let peer = client.peer.ip().to_canonical();
     let proto = if client.tls { "https" } else { "http" };
     match field {
@@ -163,8 +163,10 @@ pub fn asked_host(fields: &HeaderMap) -> Option<HeaderValue> {
 mod tests {
     use super::*;
 
-    const HERE: Client =
-        Client { peer: std::net::SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 9)), 1), tls: true };
+    const HERE: Client = Client {
+        peer: std::net::SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 9)), 1),
+        tls: true,
+    };
 
     fn told(lines: &[(&'static str, &'static str)], rules: &Forwarding) -> Vec<String> {
         let mut map = HeaderMap::new();
@@ -199,7 +201,7 @@ mod tests {
     fn a_trusted_proxy_is_believed_and_added_to() {
         let rules = Forwarding {
             trusted: vec!["10.0.0.0/8".parse().unwrap()],
-            fields: ALL.map(|(_, field)| field).to_vec(),
+            fields: ALL.iter().map(|(_, field)| *field).collect(),
             via: true,
         };
         let came = [

@@ -64,9 +64,11 @@ fn strip(fields: HeaderMap, tunnel: bool) -> HeaderMap {
     if !fields.keys().any(of_the_hop) {
         return fields;
     }
-    let nominated: Vec<String> =
-        options(&fields).map(str::to_ascii_lowercase).filter(|o| !is_for_all(o)).collect();
-    let trailers = list(&fields, &TE).any(|option| option.eq_ignore_ascii_case("trailers"));
+    let nominated: Vec<Vec<u8>> = list(&fields, &CONNECTION)
+        .map(<[u8]>::to_ascii_lowercase)
+        .filter(|option| !FOR_ALL.iter().any(|kept| kept.as_bytes() == option))
+        .collect();
+    let trailers = list(&fields, &TE).any(|option| option.eq_ignore_ascii_case(b"trailers"));
     // Room for what is told of the way: growing would hash all over again.
     let mut out = HeaderMap::with_capacity(fields.len() + 4);
     let mut connection_at = false;
@@ -94,7 +96,7 @@ fn strip(fields: HeaderMap, tunnel: bool) -> HeaderMap {
 }
 
 /// Whether a field other than `Connection` and `TE` crosses.
-fn keeps(name: &HeaderName, value: &HeaderValue, nominated: &[String], tunnel: bool) -> bool {
+fn keeps(name: &HeaderName, value: &HeaderValue, nominated: &[Vec<u8>], tunnel: bool) -> bool {
     let name = name.as_str();
     if name == UPGRADE {
         return tunnel && value.as_bytes().eq_ignore_ascii_case(b"websocket");
@@ -107,11 +109,7 @@ fn keeps(name: &HeaderName, value: &HeaderValue, nominated: &[String], tunnel: b
     name == TRAILER
         || !(HOP_BY_HOP.contains(&name)
             || name.starts_with(OWN_PREFIX)
-            || nominated.iter().any(|n| n == name))
-}
-
-fn is_for_all(name: &str) -> bool {
-    FOR_ALL.contains(&name)
+            || nominated.iter().any(|n| n == name.as_bytes()))
 }
 
 /// Removes every `Pollcast-*` field: the origin never sees one, and neither side can forge one.
@@ -139,11 +137,12 @@ fn is_own(name: &HeaderName) -> bool {
     name.as_str().starts_with(OWN_PREFIX)
 }
 
-/// True if the fields have a transfer coding other than `chunked`. It ends at this hop (RFC 9112
+/// True if the fields have a transfer coding other than `chunked`, or more than one. It ends at this hop (RFC 9112
 /// §6.1), and nobody here takes it off, so that such a message must be refused.
 #[must_use]
 pub fn has_foreign_coding(fields: &HeaderMap) -> bool {
-    fields.get_all(TRANSFER_ENCODING).iter().any(|value| !is_chunked(value))
+    let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
+    codings.next().is_some_and(|first| !is_chunked(first)) || codings.next().is_some()
 }
 
 fn is_chunked(value: &HeaderValue) -> bool {
@@ -153,7 +152,7 @@ fn is_chunked(value: &HeaderValue) -> bool {
 /// True if these are the fields of a WebSocket handshake (RFC 6455 §4.1).
 #[must_use]
 pub fn is_websocket(fields: &HeaderMap) -> bool {
-    options(fields).any(|option| option.eq_ignore_ascii_case("upgrade"))
+    list(fields, &CONNECTION).any(|option| option.eq_ignore_ascii_case(b"upgrade"))
         && fields
             .get_all(UPGRADE)
             .iter()
@@ -227,21 +226,26 @@ fn join(fields: HeaderMap, name: &HeaderName, between: &[u8]) -> HeaderMap {
     out
 }
 
-/// The options of all `Connection` fields.
-fn options(fields: &HeaderMap) -> impl Iterator<Item = &str> {
-    list(fields, &CONNECTION)
-}
-
 /// The members of a comma-separated list field (RFC 9110 §5.6.1), all lines of it; parameters are
-/// cut off.
-fn list<'a>(fields: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+/// cut off. As bytes: one odd byte must not hide a whole line.
+fn list<'a>(fields: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
     fields
         .get_all(name)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|member| member.split(';').next().unwrap_or_default().trim())
+        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
+        .map(|member| member.split(|b| *b == b';').next().unwrap_or_default().trim_ascii())
         .filter(|member| !member.is_empty())
+}
+
+/// The trailers that may cross: none that is ours, none of the hop, none that frames or routes.
+///
+/// RFC 9110 §6.5.1: "Many fields cannot be processed outside the header section".
+#[must_use]
+pub fn strip_trailers(fields: HeaderMap) -> HeaderMap {
+    without(fields, |name| {
+        let framing = ["content-length", "host", "trailer", "content-encoding", "content-type"];
+        is_own(name) || HOP_BY_HOP.contains(&name.as_str()) || framing.contains(&name.as_str())
+    })
 }
 
 /// Every field in order; the map names a field once, then gives its further values without a name.

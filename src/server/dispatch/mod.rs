@@ -23,7 +23,6 @@ use crate::upstream::{Passed, Upstream};
 use arc_swap::ArcSwap;
 use http::Request;
 use hyper::body::Incoming;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Everything a request may need. Clones share it.
@@ -57,7 +56,7 @@ impl Dispatch {
 impl Handler for Dispatch {
     async fn handle(&self, req: Request<Incoming>, client: Client) -> Reply {
         let shared = self.0.as_ref();
-        match answer(shared, req, client.peer).await {
+        match answer(shared, req, client).await {
             Ok(reply) => reply,
             Err(error) => {
                 shared.metrics.upstream_error(error.kind());
@@ -71,20 +70,20 @@ impl Handler for Dispatch {
 async fn answer(
     shared: &Shared,
     mut req: Request<Incoming>,
-    peer: SocketAddr,
+    client: Client,
 ) -> Result<Reply, Error> {
     let live = shared.live.load_full();
     name_host(&mut req);
     let decision = route::decide(&live.config, req.method(), req.uri(), req.headers());
     shared.metrics.request(label(decision));
     match decision {
-        Decision::Own(endpoint) => Ok(own::answer(shared, &live, (endpoint, peer), req).await),
+        Decision::Own(endpoint) => Ok(own::answer(shared, &live, (endpoint, client), req).await),
         Decision::Watched { watch, mode, mark } if mode >= Mode::Collapse => {
             let watched = Watched::new(shared, &live, watch, &req);
-            watched.answer(req.map(Body::Incoming), mark, peer).await.map(Reply::Response)
+            watched.answer(req.map(Body::Incoming), mark, client).await.map(Reply::Response)
         }
-        Decision::Write => write(shared, &live, req, peer).await,
-        Decision::Watched { .. } | Decision::Pass => pass(shared, &live, req, peer).await,
+        Decision::Write => write(shared, &live, req, client).await,
+        Decision::Watched { .. } | Decision::Pass => pass(shared, &live, req, client).await,
     }
 }
 
@@ -104,13 +103,13 @@ async fn write(
     shared: &Shared,
     live: &Live,
     req: Request<Incoming>,
-    peer: SocketAddr,
+    client: Client,
 ) -> Result<Reply, Error> {
     let identity = live.keyer.identify(req.headers());
     let (hub, metrics) = (shared.hub.clone(), shared.metrics.clone());
     let write = Write::new(hub, metrics, req.uri().path(), identity);
     shared.metrics.origin_request();
-    let response = shared.upstream.forward(req.map(Body::Incoming), peer.ip()).await?;
+    let response = shared.upstream.forward(req.map(Body::Incoming), client).await?;
     // Before the client learns of it: what it reads next must not be from before.
     write.answered(response.status());
     Ok(Reply::Response(response))
@@ -121,25 +120,25 @@ async fn pass(
     shared: &Shared,
     live: &Live,
     req: Request<Incoming>,
-    peer: SocketAddr,
+    client: Client,
 ) -> Result<Reply, Error> {
     shared.metrics.origin_request();
     if fields::is_websocket(req.headers()) && req.version() < http::Version::HTTP_2 {
-        return Ok(match shared.upstream.tunnel(req.map(Body::Incoming), peer.ip()).await? {
+        return Ok(match shared.upstream.tunnel(req.map(Body::Incoming), client).await? {
             Passed::Response(response) => Reply::Response(response),
             Passed::Tunnel { head, origin } => Reply::Tunnel { head, origin },
         });
     }
     let injecting = live.config.inject.enabled && rollout::any(&live.config, Mode::Collapse);
     if !injecting {
-        let response = shared.upstream.forward(req.map(Body::Incoming), peer.ip()).await?;
+        let response = shared.upstream.forward(req.map(Body::Incoming), client).await?;
         return Ok(Reply::Response(response));
     }
     let facts = RequestFacts::of(req.method(), req.uri(), req.headers());
     let (mut parts, body) = req.into_parts();
     parts.headers = live.injector.request(&facts, parts.headers);
     let req = Request::from_parts(parts, Body::Incoming(body));
-    let response = shared.upstream.forward(req, peer.ip()).await?;
+    let response = shared.upstream.forward(req, client).await?;
     Ok(Reply::Response(live.injector.response(&facts, response)))
 }
 

@@ -3,7 +3,7 @@
 use super::live::Live;
 use super::{Reply, Shared};
 use crate::config::Mode;
-use crate::http::{Body, Frame, Frames, fields};
+use crate::http::{Body, Client, Frame, Frames, fields};
 use crate::hub::{About, View, Wish};
 use crate::route::{self, Own};
 use crate::stream::{
@@ -15,7 +15,6 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -30,19 +29,18 @@ const FASTEST_BEAT: Duration = Duration::from_millis(500);
 pub async fn answer(
     shared: &Shared,
     live: &Arc<Live>,
-    (own, peer): (Own, SocketAddr),
+    (own, client): (Own, Client),
     mut req: Request<Incoming>,
 ) -> Reply {
     // What concerns the client's connection isn't the central poll's.
     let headers = std::mem::take(req.headers_mut());
     *req.headers_mut() = fields::strip_hop_by_hop(headers);
-    let peer = peer.ip();
     let get = req.method() == Method::GET || req.method() == Method::HEAD;
     let result = match own {
         Own::Script if get => Ok(Reply::Response(live.script.respond(req.headers()))),
         Own::Mode if get => Ok(Reply::Response(live.script.respond_mode())),
-        Own::Stream if req.method() == Method::POST => stream(shared, live, req, peer).await,
-        Own::Plain(at) if req.method() == Method::GET => plain(shared, live, (at, peer), &req),
+        Own::Stream if req.method() == Method::POST => stream(shared, live, req, client).await,
+        Own::Plain(at) if req.method() == Method::GET => plain(shared, live, (at, client), &req),
         Own::Stream => Err(not_allowed("POST")),
         Own::Script | Own::Mode | Own::Plain(_) => Err(not_allowed("GET")),
         Own::Unknown => Err(error(StatusCode::NOT_FOUND, "no such endpoint of Pollcast")),
@@ -54,7 +52,7 @@ async fn stream(
     shared: &Shared,
     live: &Arc<Live>,
     req: Request<Incoming>,
-    peer: IpAddr,
+    client: Client,
 ) -> Result<Reply, Box<Response<Body>>> {
     same_origin(req.headers())?;
     let config = &live.config;
@@ -82,14 +80,15 @@ async fn stream(
         }
         error(StatusCode::BAD_REQUEST, &fault.to_string())
     })?;
-    let wishes = request.topics.into_iter().map(|wanted| wish(live, &wanted, peer)).collect();
+    let wishes =
+        request.topics.into_iter().map(|wanted| wish(shared, live, &wanted, client)).collect();
     open(shared, live, wishes, View::Shim)
 }
 
 fn plain(
     shared: &Shared,
     live: &Arc<Live>,
-    (at, peer): (usize, IpAddr),
+    (at, client): (usize, Client),
     req: &Request<Incoming>,
 ) -> Result<Reply, Box<Response<Body>>> {
     same_origin(req.headers())?;
@@ -114,7 +113,7 @@ fn plain(
         have: last.and_then(StateHash::parse),
         every: None,
     };
-    open(shared, live, vec![wish(live, &wanted, peer)], view)
+    open(shared, live, vec![wish(shared, live, &wanted, client)], view)
 }
 
 /// The origin's target, and how the caller wants changes.
@@ -133,7 +132,12 @@ fn view(target: &str) -> (String, View) {
     (target, View::Full)
 }
 
-fn wish(live: &Live, wanted: &Wanted, peer: IpAddr) -> Result<Wish, &'static str> {
+fn wish(
+    shared: &Shared,
+    live: &Live,
+    wanted: &Wanted,
+    client: Client,
+) -> Result<Wish, &'static str> {
     let config = &live.config;
     let now_ms = unix_ms();
     let target = Target::new(&wanted.target, &config.identity.cache_busters, now_ms);
@@ -149,7 +153,8 @@ fn wish(live: &Live, wanted: &Wanted, peer: IpAddr) -> Result<Wish, &'static str
     let every = wanted.every.unwrap_or(config.poll.default_interval);
     // Otherwise the origin would take a central poll for a request of this machine's own, and may
     // show it what it shows no client.
-    let headers = fields::forwarded(wanted.headers.clone(), peer, "http");
+    let told = shared.upstream.poll_fields(wanted.headers.clone(), client);
+    let headers = told.map_err(|_| "unwatchable")?;
     let request = PollRequest::new(target, &headers, now_ms);
     Ok(Wish { key, about, request, have: wanted.have, every })
 }

@@ -4,7 +4,7 @@ use super::Shared;
 use super::hold::{Caps, Held, Tee, hold};
 use super::live::Live;
 use crate::error::Error;
-use crate::http::{Body, fields};
+use crate::http::{Body, Client, fields};
 use crate::hub::{About, Position};
 use crate::route::Mark;
 use crate::watch::{
@@ -12,7 +12,6 @@ use crate::watch::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -59,18 +58,18 @@ impl<'a> Watched<'a> {
         self,
         req: Request<Body>,
         mark: Mark,
-        peer: SocketAddr,
+        client: Client,
     ) -> Result<Response<Body>, Error> {
         match mark {
-            Mark::None => self.stream(req, peer).await,
+            Mark::None => self.stream(req, client).await,
             Mark::Polled => match self.shared.hub.fresh(self.key, self.identity) {
                 Some((snapshot, position)) => {
                     self.shared.metrics.request("snapshot");
                     Ok(self.replay(&snapshot, position))
                 }
-                None => self.hold(req, peer).await,
+                None => self.hold(req, client).await,
             },
-            Mark::Renewal => self.hold(req, peer).await,
+            Mark::Renewal => self.hold(req, client).await,
         }
     }
 
@@ -91,13 +90,13 @@ impl<'a> Watched<'a> {
 
     /// Not known to be polled: it streams as without us. If somebody subscribes to the same, a copy
     /// is an observation.
-    async fn stream(self, req: Request<Body>, peer: SocketAddr) -> Result<Response<Body>, Error> {
+    async fn stream(self, req: Request<Body>, client: Client) -> Result<Response<Body>, Error> {
         // The page's script knows which values are cache busters; an unmarked request comes without
         // its word.
         let known = !self.guessed && self.shared.hub.knows(self.key);
         let known = known.then(|| self.reading(req.headers()));
         self.shared.metrics.origin_request();
-        let response = self.shared.upstream.forward(req, peer.ip()).await?;
+        let response = self.shared.upstream.forward(req, client).await?;
         let Some(reading) = known else { return Ok(response) };
         if response.status() != StatusCode::OK {
             self.refuse(reading, response.status());
@@ -119,7 +118,7 @@ impl<'a> Watched<'a> {
     }
 
     /// Known to be polled: the answer is held until it is complete, and says its state.
-    async fn hold(self, mut req: Request<Body>, peer: SocketAddr) -> Result<Response<Body>, Error> {
+    async fn hold(self, mut req: Request<Body>, client: Client) -> Result<Response<Body>, Error> {
         // The browser's own cache made these (the script marks nothing that the app made
         // conditional): a 304 would hide the body that is to be compared.
         let headers = std::mem::take(req.headers_mut());
@@ -128,7 +127,7 @@ impl<'a> Watched<'a> {
         });
         let reading = self.reading(req.headers());
         self.shared.metrics.origin_request();
-        let response = self.shared.upstream.forward(req, peer.ip()).await?;
+        let response = self.shared.upstream.forward(req, client).await?;
         let (parts, body) = response.into_parts();
         if parts.status != StatusCode::OK {
             self.refuse(reading, parts.status);

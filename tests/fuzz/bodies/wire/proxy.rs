@@ -50,8 +50,7 @@ impl World {
         let inside = runtime.enter();
         let config = config(SocketAddr::from(([127, 0, 0, 1], 9)));
         let (drain, metrics) = (Drain::new(), Metrics::new());
-        let origin =
-            HttpOrigin::new(&config.origin, config.poll.timeout, config.limits.body).unwrap();
+        let origin = HttpOrigin::new(&config).unwrap();
         let live = Live::new(config, [7; 32], &metrics);
         let keyer = Arc::clone(&live.keyer);
         let hub = Hub::new(&live.config, Arc::new(origin), keyer, (drain, metrics.clone()), 7);
@@ -77,7 +76,7 @@ impl World {
         let dispatch = Dispatch::new(Shared {
             live: Arc::clone(&self.live),
             hub: self.hub.clone(),
-            upstream: Upstream::new(&config),
+            upstream: Upstream::new(&config, &drain).unwrap(),
             purse: Arc::default(),
             metrics: self.metrics.clone(),
             drain: drain.clone(),
