@@ -188,7 +188,8 @@ fn find(program: &str) -> Option<PathBuf> {
 
 /// Everything that a browser would do, through the program in front.
 async fn everything_crosses(front: &Front, app: &App, backend: &Backend) {
-    let page = ask(front, "GET /page HTTP/1.1\r\nHost: app.example\r\n\r\n").await;
+    let page =
+        ask(front, "GET /page HTTP/1.1\r\nHost: app.example\r\nAccept: text/html\r\n\r\n").await;
     assert!(page.contains("<head><script src=\"/__pollcast/shim.js\">"), "{page}");
     let fields = ask(front, "GET /fields HTTP/1.1\r\nHost: app.example\r\n\r\n").await;
     assert!(fields.contains("\"host\": \"app.example\""), "{fields}");

@@ -301,28 +301,30 @@ async fn a_huge_page_costs_a_bounded_buffer() {
     let mut conn = origin.accept().await;
     conn.read_head().await;
     let before = app.resident();
-    let origin_end = tokio::spawn(async move {
+    let origin_end = async move {
         conn.send("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n").await;
         conn.send("<!doctype html><html><head>").await;
         let row = vec![b'x'; MIB];
         for _ in 0..100 {
             conn.send(&row).await;
         }
-    });
-    let mut socket = client.into_socket();
-    let (mut total, mut most) = (0, 0);
-    let mut buffer = vec![0; MIB];
-    loop {
-        let n = socket.read(&mut buffer).await.unwrap();
-        if n == 0 {
-            break;
+    };
+    let client_end = async {
+        let mut socket = client.into_socket();
+        let (mut total, mut most) = (0, 0);
+        let mut buffer = vec![0; MIB];
+        loop {
+            let n = socket.read(&mut buffer).await.unwrap();
+            if n == 0 {
+                return (total, most);
+            }
+            if (total + n) / (10 * MIB) > total / (10 * MIB) {
+                most = most.max(app.resident().saturating_sub(before));
+            }
+            total += n;
         }
-        if (total + n) / (10 * MIB) > total / (10 * MIB) {
-            most = most.max(app.resident().saturating_sub(before));
-        }
-        total += n;
-    }
-    origin_end.await.unwrap();
+    };
+    let ((), (total, most)) = tokio::join!(origin_end, client_end);
     assert!(total > 100 * MIB, "{total}");
     assert!(most < 10 * MIB, "{most} bytes held");
 }

@@ -1,9 +1,9 @@
 //! Would the tag run under the page's Content-Security-Policy (CSP Level 3), and could the shim
 //! open its stream?
 //!
-//! Where the answer is no, the page is left byte-identical: a blocked tag would only put an error in
-//! every user's console. Policies in `<meta>` come after the tag and don't block it; the shim copes
-//! with them.
+//! Where the answer is no, the page is left byte-identical: a blocked tag would only put an error
+//! in every user's console. Policies in `<meta>` come after the tag and don't block it; the shim
+//! copes with them.
 
 use http::{HeaderMap, header};
 

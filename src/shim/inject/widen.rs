@@ -2,10 +2,10 @@
 //!
 //! The rule: nothing that was forbidden before becomes allowed but the two own paths on this very
 //! host. So a source goes into the narrowest directive that governs (`script-src-elem`,
-//! `connect-src`); where that isn't there yet, it is made of what governs in its stead (CSP3 §6.8.3,
-//! "get the fetch directive fallback list"), lest workers or `eval` gain by it. No nonce or hash is
-//! added: either would switch `'unsafe-inline'` off. A path also needs no secret, so that a page
-//! that a 304 confirms keeps working with the policy of that 304.
+//! `connect-src`); where that isn't there yet, it is made of what governs in its stead (CSP3
+//! §6.8.3, "get the fetch directive fallback list"), lest workers or `eval` gain by it. No nonce or
+//! hash is added: either would switch `'unsafe-inline'` off. A path also needs no secret, so that a
+//! page that a 304 confirms keeps working with the policy of that 304.
 
 use super::policy::{Policy, Site};
 use http::{HeaderMap, HeaderValue, header};

@@ -315,9 +315,14 @@ proptest! {
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
         coding in prop::sample::select(CODINGS.to_vec()),
         sure: bool,
+        labelled: bool,
+        late in 0_usize..1100,
     ) {
+        // Spaces bring the name of an encoding to the end of the first kilobyte, where it can hide.
+        let plain = [plain, vec![b' '; late], b"<meta charset=koi8-r>".to_vec()].concat();
+        let media = if labelled { "text/html; charset=utf-8" } else { "text/html" };
         let facts = if sure { document() } else { unsaid() };
-        let fields = [("content-encoding", coding.0)];
+        let fields = [("content-encoding", coding.0), ("content-type", media)];
         let coded = encoded(coding.1, &plain);
         let (whole, told) = pass(&facts, &fields, pieces([data(&coded)]));
         let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(coded.len() + 1)).collect();
