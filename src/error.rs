@@ -1,7 +1,7 @@
 //! Whose fault an error is, and which status it becomes.
 
 use crate::http::{Body, BoxError};
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 
 /// Who has to mend it: the first thing an operator asks.
@@ -141,6 +141,10 @@ impl Error {
         response
             .headers_mut()
             .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        if matches!(self.cause, Cause::BadRequest(_) | Cause::Unsupported(_)) {
+            // What comes next on the connection may have been meant as a part of this.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if status == StatusCode::METHOD_NOT_ALLOWED {
             // RFC 9110 §15.5.6 asks for it; what the origin allows is its own affair.
             let carried = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");

@@ -13,7 +13,7 @@ use super::wire::{Signs, Wire};
 use super::{Client, Handler, Reply, Settings, tunnel};
 use crate::http::{Body, Frames, Interim};
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -159,7 +159,7 @@ impl<H: Handler> Service<Request<Incoming>> for Answers<H> {
 
 /// True if the gate lets everything through behind this request.
 fn is_handshake(fields: &HeaderMap) -> bool {
-    fields.get_all(UPGRADE).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+    crate::http::fields::offers_websocket(fields)
 }
 
 /// The last answer on its connection: what comes next has passed no gate.

@@ -87,13 +87,21 @@ impl Head {
             b"*" => method == b"OPTIONS",
             _ => self.absolute || method == b"CONNECT",
         };
-        let version = self.old || version == b"HTTP/1.1";
-        let clean = !target.iter().any(|&byte| is_control(byte));
+        // A fragment is the client's own affair (RFC 9110 §4.2.5): one that comes is a fault.
+        let clean = !target.iter().any(|&byte| is_control(byte) || byte == b'#');
         if target.len() > target_limit {
             return Err(Refusal::Target);
         }
-        let valid = form && version && clean && more.is_none() && is_name(method);
-        valid.then_some(()).ok_or(Refusal::Syntax)
+        let valid = form && clean && more.is_none() && is_name(method);
+        match (valid, version) {
+            (true, b"HTTP/1.1" | b"HTTP/1.0") => Ok(()),
+            (_, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
+                if more.is_none() && is_name(method) && !self.old && version != b"HTTP/1.1" =>
+            {
+                Err(Refusal::Version)
+            }
+            _ => Err(Refusal::Syntax),
+        }
     }
 
     fn field(&mut self, line: &[u8]) -> Result<(), Refusal> {
@@ -101,6 +109,7 @@ impl Head {
         let colon = memchr(b':', line).ok_or(Refusal::Syntax)?;
         let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
         // All of them, since that is faster than to stop at the first.
+        #[allow(clippy::needless_bitwise_bool, reason = "without branches it runs many at once")]
         let dirty = |found, &byte| found | (is_control(byte) & (byte != b'\t'));
         let clean = !value.iter().fold(false, dirty);
         if !(clean && is_name(name)) {
@@ -115,7 +124,8 @@ impl Head {
                 }
             }
             7 if name.eq_ignore_ascii_case(b"upgrade") => {
-                self.websocket |= value.eq_ignore_ascii_case(b"websocket");
+                let mut offered = value.split(|&byte| byte == b',').map(trim);
+                self.websocket |= offered.any(|one| one.eq_ignore_ascii_case(b"websocket"));
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 let length = length(value).filter(|_| self.length.is_none());
@@ -192,7 +202,8 @@ static TOKEN: [bool; 256] = {
     let mut byte = 0_u8;
     while byte < 0x7f {
         table[byte as usize] = byte.is_ascii_alphanumeric()
-            || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
+            || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.')
+            || matches!(byte, b'^'..=b'`' | b'|' | b'~');
         byte += 1;
     }
     table
@@ -224,7 +235,7 @@ mod tests {
 
     #[test]
     fn what_could_be_read_in_two_ways_is_refused() {
-        use Refusal::{Coding, Framing, Host, Length, Syntax, Target, TwoFramings};
+        use Refusal::{Coding, Framing, Host, Length, Syntax, Target, TwoFramings, Version};
         for (lines, want) in [
             ("Host: a\r\nContent-Length: 5\r\nContent-Length: 6", Length),
             ("Host: a\r\nContent-Length: 5\r\nContent-Length: 5", Length),
@@ -275,12 +286,12 @@ mod tests {
             "GET a HTTP/1.1",
             "GET * HTTP/1.1",
             "GET /\r HTTP/1.1",
-            "GET / HTTP/1.2",
             "GET / http/1.1",
             "G@T / HTTP/1.1",
         ] {
             assert_eq!(read(&format!("{line}\r\nHost: a\r\n")), Err(Syntax), "{line:?}");
         }
+        assert_eq!(read("GET / HTTP/1.2\r\nHost: a\r\n"), Err(Version));
         let old = "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n";
         assert_eq!(read(old), Err(Framing));
         let long = "GET /4567890123456789012 HTTP/1.1\r\nHost: a\r\n";

@@ -29,11 +29,13 @@ pub(super) enum Refusal {
     Head,
     /// The body hasn't moved for `timeouts.client_body`.
     Stalled,
+    /// RFC 9110 §2.5: a version of HTTP that isn't spoken here, or not like this.
+    Version,
 }
 
 impl Refusal {
     /// All of them, in the order of their numbers.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Syntax,
         Self::Host,
         Self::Length,
@@ -44,6 +46,7 @@ impl Refusal {
         Self::Target,
         Self::Head,
         Self::Stalled,
+        Self::Version,
     ];
 
     /// The one of this number.
@@ -72,6 +75,9 @@ impl Refusal {
                 StatusCode::REQUEST_TIMEOUT,
                 "the request's body hasn't moved for timeouts.client_body",
             ),
+            Self::Version => {
+                (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "this version of HTTP isn't spoken here")
+            }
         }
     }
 
@@ -98,8 +104,9 @@ mod tests {
         for (number, refusal) in (0..).zip(Refusal::ALL) {
             assert_eq!(refusal as u8, number);
             assert_eq!(Refusal::numbered(number), Some(refusal));
-            assert!(refusal.response().status().is_client_error() || refusal == Refusal::Coding);
+            let ours = [Refusal::Coding, Refusal::Version].contains(&refusal);
+            assert!(refusal.response().status().is_client_error() || ours);
         }
-        assert_eq!(Refusal::numbered(10), None);
+        assert_eq!(Refusal::numbered(11), None);
     }
 }

@@ -1,9 +1,9 @@
 //! WebSocket over HTTP/2: an extended CONNECT becomes the handshake that an origin of HTTP/1.1
 //! knows, and its answer is translated back.
 //!
-//! RFC 8441 §5: "Implementations using this extended CONNECT to bootstrap WebSockets do not do the
-//! processing of the Sec-WebSocket-Key and Sec-WebSocket-Accept header fields": key and check are
-//! between us and the origin, where RFC 6455 holds.
+//! RFC 8441 §5: "Implementations using this extended CONNECT to bootstrap `WebSockets` do not do
+//! the processing of the Sec-WebSocket-Key and Sec-WebSocket-Accept header fields": key and check
+//! are between us and the origin, where RFC 6455 holds.
 
 use crate::http::fields;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};

@@ -54,7 +54,7 @@ enum Place {
 struct Tls {
     /// Offers what the config allows.
     any: TlsConnector,
-    /// Offers HTTP/1.1 alone: WebSockets need it.
+    /// Offers HTTP/1.1 alone: a WebSocket needs it.
     http1: TlsConnector,
     /// Whom the certificate must name.
     name: ServerName<'static>,
@@ -125,7 +125,7 @@ impl Dialer {
         let (host, port) = match &self.place {
             Place::Unix(path) => {
                 let socket = UnixStream::connect(path).await;
-                return socket.map(Link::Unix).map_err(|error| unreachable(error));
+                return socket.map(Link::Unix).map_err(unreachable);
             }
             Place::Tcp(host, port) => (host.as_str(), *port),
         };
@@ -177,6 +177,9 @@ fn unreachable(error: io::Error) -> Error {
 impl std::fmt::Debug for Dialer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let tls = self.tls.is_some();
-        f.debug_struct("Dialer").field("place", &self.place).field("tls", &tls).finish()
+        f.debug_struct("Dialer")
+            .field("place", &self.place)
+            .field("tls", &tls)
+            .finish_non_exhaustive()
     }
 }

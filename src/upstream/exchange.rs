@@ -3,7 +3,7 @@
 use super::answering::Answering;
 use super::dial::{Dialer, Protocol};
 use super::failure::classify;
-use super::link::Link;
+use super::link::{self, Link};
 use super::outbound::{multiplexed, single};
 use super::patience::Progress;
 use super::pool::{Conn, Pool};
@@ -57,7 +57,7 @@ struct Shared {
 }
 
 /// A connection that can take a request now.
-enum Line {
+enum Way {
     /// For this request alone.
     Http1(Box<Conn>),
     /// Shared.
@@ -70,13 +70,14 @@ pub(super) struct Failed {
     pub(super) error: Error,
     /// The request itself, if nothing of it was sent.
     pub(super) unsent: Option<Request<Body>>,
-    /// The connection had served before: its end may have nothing to do with this request.
-    pub(super) served: bool,
+    /// The connection had served before and said nothing since: its end may have nothing to do with
+    /// this request.
+    pub(super) aged: bool,
 }
 
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
-        Self { error, unsent: None, served: false }
+        Self { error, unsent: None, aged: false }
     }
 }
 
@@ -122,8 +123,8 @@ impl Exchange {
         let (progress, body) = Progress::of(body);
         let req = Request::from_parts(parts, body);
         match self.line(fresh).await? {
-            Line::Http1(conn) => self.send_http1(conn, single(req), progress).await,
-            Line::Http2(sender) => {
+            Way::Http1(conn) => self.send_http1(conn, single(req), progress).await,
+            Way::Http2(sender) => {
                 let req = multiplexed(req, self.0.dialer.is_secure())?;
                 self.send_http2(sender, req, progress).await
             }
@@ -149,21 +150,21 @@ impl Exchange {
         response.map(|incoming| Answering::apart(incoming, self.0.body_limit))
     }
 
-    async fn line(&self, fresh: bool) -> Result<Line, Error> {
+    async fn line(&self, fresh: bool) -> Result<Way, Error> {
         let shared = &self.0;
         if !fresh && let Some(conn) = poll_fn(|cx| Poll::Ready(shared.pool.take(cx))).await {
-            return Ok(Line::Http1(conn));
+            return Ok(Way::Http1(conn));
         }
         if !shared.multiplexes.load(Ordering::Relaxed) {
             return self.open().await;
         }
         if let Some(sender) = self.multiplexed() {
-            return Ok(Line::Http2(sender));
+            return Ok(Way::Http2(sender));
         }
         let _opening = shared.opening.lock().await;
         // Somebody may have opened one while this request waited.
         match self.multiplexed() {
-            Some(sender) => Ok(Line::Http2(sender)),
+            Some(sender) => Ok(Way::Http2(sender)),
             None => self.open().await,
         }
     }
@@ -176,16 +177,17 @@ impl Exchange {
         kept.clone()
     }
 
-    async fn open(&self) -> Result<Line, Error> {
+    async fn open(&self) -> Result<Way, Error> {
         let (link, protocol) = self.0.dialer.dial().await?;
         let multiplexes = protocol == Protocol::Http2;
         self.0.multiplexes.store(multiplexes, Ordering::Relaxed);
         if multiplexes {
-            return self.open_http2(link).await.map(Line::Http2);
+            return self.open_http2(link).await.map(Way::Http2);
         }
-        let io = TokioIo::new(link);
-        let (sender, driver) = self.http1().handshake(io).await.map_err(classify)?;
-        Ok(Line::Http1(Conn::new(sender, driver)))
+        let (line, heard) = link::Line::new(link);
+        let (sender, driver) =
+            self.http1().handshake(TokioIo::new(line)).await.map_err(classify)?;
+        Ok(Way::Http1(Conn::new(sender, driver, heard)))
     }
 
     fn http1(&self) -> http1::Builder {
@@ -194,6 +196,9 @@ impl Exchange {
             .preserve_header_case(true)
             // A line that is no field is dropped; the answer is worth more than the line.
             .ignore_invalid_headers_in_responses(true)
+            // RFC 9112 §5.1 and §5.2 let a proxy mend these in answers.
+            .allow_spaces_after_header_name_in_responses(true)
+            .allow_obsolete_multiline_headers_in_responses(true)
             .max_buf_size(self.0.head_bytes);
         builder
     }
@@ -232,6 +237,8 @@ impl Exchange {
         req: Request<Body>,
         progress: Progress,
     ) -> Result<Response<Body>, Failed> {
+        let heard = conn.heard.clone();
+        heard.forget();
         let served = conn.served;
         let mut answer = pin!(conn.sender.try_send_request(req));
         let driver = &mut conn.driver;
@@ -249,7 +256,8 @@ impl Exchange {
             Ok(response) => response,
             Err(mut failed) => {
                 let unsent = failed.take_message();
-                return Err(Failed { error: classify(failed.into_error()), unsent, served });
+                let error = classify(failed.into_error());
+                return Err(Failed { error, unsent, aged: served && !heard.anything() });
             }
         };
         if !progress.is_over() {
@@ -296,7 +304,7 @@ impl Exchange {
             Ok(response) => Ok(self.body(response)),
             Err(mut failed) => {
                 let unsent = failed.take_message();
-                Err(Failed { error: classify(failed.into_error()), unsent, served: true })
+                Err(Failed { error: classify(failed.into_error()), unsent, aged: true })
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::drain::Drain;
 use crate::error::{Cause, Error};
 use crate::http::{Body, Client, fields};
 use arc_swap::ArcSwap;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -81,7 +82,9 @@ impl Upstream {
         if *req.method() == Method::OPTIONS && max_forwards(req.headers()) == Some(0) {
             // RFC 9110 §7.6.2: "If the received value is zero (0), the intermediary MUST NOT
             // forward the request; instead, the intermediary MUST respond as the final recipient."
-            return Ok(Response::new(Body::Empty));
+            let mut response = Response::new(Body::Empty);
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            return Ok(response);
         }
         let framed = req.version() != Version::HTTP_2;
         let req = self.outbound.load().request(req, client, false)?;
@@ -100,6 +103,9 @@ impl Upstream {
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Answer::Response(finish(self.exchange.body(response), true)?));
         }
+        if !fields::offers_websocket(response.headers()) {
+            return Err(Cause::Malformed.into());
+        }
         let upgraded = hyper::upgrade::on(&mut response).await;
         let origin = upgraded.map_err(|error| Error::new(Cause::Closed, error))?;
         let (mut parts, _): (_, Incoming) = response.into_parts();
@@ -116,11 +122,11 @@ impl Upstream {
     /// actually idempotent" and "A client SHOULD NOT automatically retry a failed automatic retry."
     async fn exchange(&self, req: Request<Body>) -> Result<Response<Body>, Error> {
         let again = again(&req);
-        let Failed { error, unsent, served } = match self.exchange.send(req, false).await {
+        let Failed { error, unsent, aged } = match self.exchange.send(req, false).await {
             Ok(response) => return Ok(response),
             Err(failed) => failed,
         };
-        if !served || error.cause() != Cause::Closed {
+        if !aged || error.cause() != Cause::Closed {
             return Err(error);
         }
         match unsent.or(again) {
@@ -152,6 +158,13 @@ fn finish(response: Response<Body>, framed: bool) -> Result<Response<Body>, Erro
     let (mut parts, body) = response.into_parts();
     parts.version = Version::HTTP_11;
     let map = fields::strip_hop_by_hop(parts.headers);
+    // RFC 9112 §6.3: "If a message is received with both a Transfer-Encoding and a Content-Length
+    // header field, the Transfer-Encoding overrides the Content-Length", which "an intermediary
+    // that chooses to forward the message MUST first remove".
+    let map = match map.contains_key(TRANSFER_ENCODING) {
+        true => fields::without(map, |name| *name == CONTENT_LENGTH),
+        false => map,
+    };
     parts.headers = if framed { map } else { fields::strip_framing(map) };
     Ok(Response::from_parts(parts, body))
 }

@@ -4,7 +4,7 @@
 //! So no task of its own is woken for each message, and a request that is dropped takes its
 //! connection along.
 
-use super::link::Link;
+use super::link::{Heard, Line};
 use crate::http::Body;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -32,19 +32,22 @@ pub(super) struct Conn {
     /// Takes requests.
     pub(super) sender: http1::SendRequest<Body>,
     /// Moves the bytes while it is polled.
-    pub(super) driver: http1::Connection<TokioIo<Link>, Body>,
+    pub(super) driver: http1::Connection<TokioIo<Line>, Body>,
     /// Since when it is idle.
     since: Instant,
     /// It has brought an answer.
     pub(super) served: bool,
+    /// Whether it has said anything since the last request.
+    pub(super) heard: Heard,
 }
 
 impl Conn {
     pub(super) fn new(
         sender: http1::SendRequest<Body>,
-        driver: http1::Connection<TokioIo<Link>, Body>,
+        driver: http1::Connection<TokioIo<Line>, Body>,
+        heard: Heard,
     ) -> Box<Self> {
-        Box::new(Self { sender, driver, since: Instant::now(), served: false })
+        Box::new(Self { sender, driver, since: Instant::now(), served: false, heard })
     }
 
     /// True if it could take a request now: what arrived while it was idle (its end, above all) is
@@ -58,10 +61,14 @@ impl Conn {
 #[derive(Clone)]
 pub(super) struct Pool(Arc<Shards>);
 
+/// Idle connections of one worker thread. Boxed, since they move in and out, a kilobyte each.
+#[allow(clippy::vec_box, reason = "see above")]
+type Shard = Vec<Box<Conn>>;
+
 /// See [`Pool`].
 struct Shards {
     /// One for each worker thread. Held for a push or a pop only.
-    shards: Box<[Mutex<Vec<Box<Conn>>>]>,
+    all: Box<[Mutex<Shard>]>,
     /// Longer idle ones are closed.
     idle: Duration,
     /// More than these aren't kept, per shard.
@@ -70,13 +77,13 @@ struct Shards {
 
 impl Pool {
     pub(super) fn new(shards: usize, idle: Duration, most: usize) -> Self {
-        let shards = (0..shards.max(1)).map(|_| Mutex::default()).collect();
-        Self(Arc::new(Shards { shards, idle, most }))
+        let all = (0..shards.max(1)).map(|_| Mutex::default()).collect();
+        Self(Arc::new(Shards { all, idle, most }))
     }
 
-    fn shard(&self) -> MutexGuard<'_, Vec<Box<Conn>>> {
-        let n = SHARD.get() % self.0.shards.len();
-        self.0.shards[n].lock().unwrap_or_else(PoisonError::into_inner)
+    fn shard(&self) -> MutexGuard<'_, Shard> {
+        let n = SHARD.get() % self.0.all.len();
+        self.0.all[n].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The one that was used last, if any lives.
@@ -111,7 +118,7 @@ impl Pool {
             tokio::time::sleep(every).await;
             let now = Instant::now();
             let mut cx = Context::from_waker(Waker::noop());
-            for shard in &self.0.shards {
+            for shard in &self.0.all {
                 let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
                 shard.retain_mut(|conn| {
                     now.duration_since(conn.since) < self.0.idle && conn.is_ready(&mut cx)

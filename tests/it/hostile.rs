@@ -153,7 +153,6 @@ async fn garbage_panics_nothing() {
         "GET /api/a HTTP/1.1\r\nHost: app\r\nHost: evil\r\nPollcast-Client: me\r\n\r\n",
         "GET /api/a HTTP/1.1\r\nPollcast-Client: me\r\n\r\n",
         "GET /api/a HTTP/1.1\r\nHost : app\r\n\r\n",
-        "GET /api/a HTTP/9.9\r\nHost: app\r\n\r\n",
     ] {
         assert_eq!(app.ask(raw).await.status(), 400, "{raw:?}");
     }
@@ -287,7 +286,8 @@ async fn a_central_poll_says_for_whom_it_asks() {
     let hop = "Connection: X-Secret\r\nX-Secret: 1\r\nX-Forwarded-For: 10.9.8.7\r\n";
     let _stream = Events::open(&app, hop, &[forged]).await;
     let head = site.until_asked("GET /api/a ", 1).await.remove(0);
-    assert!(head.contains("x-forwarded-for: 10.9.8.7, 127.0.0.1\r\n"), "{head}");
+    // Nobody said that this client may speak for others.
+    assert!(head.contains("\nx-forwarded-for: 127.0.0.1\r\n"), "{head}");
     assert!(head.contains("x-forwarded-host: app\r\n"), "{head}");
     assert!(head.contains("host: app\r\n"), "{head}");
     for name in ["x-secret", "real-ip", "client-ip", "forwarded: ", "pollcast", "origin:"] {

@@ -118,9 +118,9 @@ fn ours(field: ForwardingField, client: Client, host: Option<&HeaderValue>) -> O
             if let Some(host) = host.and_then(|host| host.to_str().ok()) {
                 let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
                 if host.bytes().all(token) {
-                    text.push_str(&format!(";host={host}"));
+                    text.extend([";host=", host]);
                 } else if !host.contains(['"', '\\']) {
-                    text.push_str(&format!(";host=\"{host}\""));
+                    text.extend([";host=\"", host, "\""]);
                 }
             }
             HeaderValue::from_str(&text).ok()

@@ -85,7 +85,14 @@ fn strip(fields: HeaderMap, tunnel: bool) -> HeaderMap {
             if trailers && !tunnel && !out.contains_key(TE) {
                 out.append(TE, HeaderValue::from_static("trailers"));
             }
-        } else if keeps(name, &value, &nominated, tunnel) {
+        } else if *name == UPGRADE {
+            // Of several protocols only this one crosses.
+            if tunnel && !out.contains_key(UPGRADE) && offers(&value) {
+                let alone = value.as_bytes().eq_ignore_ascii_case(b"websocket");
+                let only = HeaderValue::from_static("websocket");
+                out.append(UPGRADE, if alone { value } else { only });
+            }
+        } else if keeps(name, &value, &nominated) {
             out.append(name.clone(), value);
         }
     });
@@ -95,12 +102,15 @@ fn strip(fields: HeaderMap, tunnel: bool) -> HeaderMap {
     out
 }
 
-/// Whether a field other than `Connection` and `TE` crosses.
-fn keeps(name: &HeaderName, value: &HeaderValue, nominated: &[Vec<u8>], tunnel: bool) -> bool {
+/// Whether one line of `Upgrade` names WebSocket.
+fn offers(value: &HeaderValue) -> bool {
+    let mut offered = value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii);
+    offered.any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Whether a field other than `Connection`, `TE` and `Upgrade` crosses.
+fn keeps(name: &HeaderName, value: &HeaderValue, nominated: &[Vec<u8>]) -> bool {
     let name = name.as_str();
-    if name == UPGRADE {
-        return tunnel && value.as_bytes().eq_ignore_ascii_case(b"websocket");
-    }
     if name == TRANSFER_ENCODING {
         return is_chunked(value);
     }
@@ -137,8 +147,8 @@ fn is_own(name: &HeaderName) -> bool {
     name.as_str().starts_with(OWN_PREFIX)
 }
 
-/// True if the fields have a transfer coding other than `chunked`, or more than one. It ends at this hop (RFC 9112
-/// §6.1), and nobody here takes it off, so that such a message must be refused.
+/// True if the fields have a transfer coding other than `chunked`, or several. It ends at this
+/// hop (RFC 9112 §6.1), and nobody here takes it off, so that such a message must be refused.
 #[must_use]
 pub fn has_foreign_coding(fields: &HeaderMap) -> bool {
     let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
@@ -153,10 +163,13 @@ fn is_chunked(value: &HeaderValue) -> bool {
 #[must_use]
 pub fn is_websocket(fields: &HeaderMap) -> bool {
     list(fields, &CONNECTION).any(|option| option.eq_ignore_ascii_case(b"upgrade"))
-        && fields
-            .get_all(UPGRADE)
-            .iter()
-            .any(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        && offers_websocket(fields)
+}
+
+/// True if `Upgrade` names WebSocket, perhaps among others.
+#[must_use]
+pub fn offers_websocket(fields: &HeaderMap) -> bool {
+    list(fields, &UPGRADE).any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Joins the `cookie` fields that an HTTP/2 client may split.

@@ -123,7 +123,7 @@ async fn pass(
     client: Client,
 ) -> Result<Reply, Error> {
     shared.metrics.origin_request();
-    if fields::is_websocket(req.headers()) && req.version() < http::Version::HTTP_2 {
+    if fields::is_websocket(req.headers()) && req.version() == http::Version::HTTP_11 {
         return Ok(match shared.upstream.tunnel(req.map(Body::Incoming), client).await? {
             Passed::Response(response) => Reply::Response(response),
             Passed::Tunnel { head, origin } => Reply::Tunnel { head, origin },

@@ -76,7 +76,7 @@ impl Model {
     }
 
     fn check(&self, seen: &Seen) {
-        let unread = seen.asked.bad.iter().find(|(bad, _)| !self.is_known(*bad));
+        let unread = seen.asked.bad.first();
         assert!(unread.is_none(), "the origin can't read it: {unread:?}");
         for request in &seen.asked.requests {
             clean(request);
@@ -84,16 +84,11 @@ impl Model {
         let mut sent = self.requests.iter();
         let surplus = seen.asked.requests.iter().filter(|got| !sent.any(|sent| is_same(sent, got)));
         let surplus: Vec<_> = surplus.collect();
-        let strict = self.bad.is_none_or(|bad| matches!(bad, Bad::Framing(_)) && !is_open(bad));
+        let strict = self.bad.is_none_or(|bad| matches!(bad, Bad::Framing(_)));
         if strict {
             assert!(surplus.is_empty(), "never sent ({:?}): {surplus:?}", self.bad);
         }
         self.answered(seen);
-    }
-
-    /// True if it came in so, and is an open finding.
-    fn is_known(&self, bad: Bad) -> bool {
-        self.bad == Some(bad) && is_open(bad)
     }
 
     /// Answers come in the order of their requests, and each belongs to one.
@@ -112,13 +107,6 @@ impl Model {
             seen.rest.escape_ascii().to_string()
         );
     }
-}
-
-/// Open findings, listed in `docs/FUZZING.md`: not refused, but read in one way by the proxy and,
-/// but for the last, rewritten so that the origin can read them in one way only.
-fn is_open(bad: Bad) -> bool {
-    let open = ["a length and a transfer coding", "several lengths", "transfer coding"];
-    matches!(bad, Bad::Framing(why) if open.contains(&why))
 }
 
 /// All but the fields of the hop: a request without `Host` gets the origin's address as its own.
@@ -176,8 +164,7 @@ fn grouped(fields: &[Field]) -> Vec<Field> {
 
 /// A request of ours has nothing in it that ends at this hop.
 fn clean(request: &Message) {
-    // Trailers that are ours are an open finding (`docs/FUZZING.md`).
-    for (name, value) in &request.fields {
+    for (name, value) in request.fields.iter().chain(&request.trailers) {
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         assert!(!name.starts_with("pollcast-"), "{name} reaches the origin");
         let value = value.to_ascii_lowercase();
