@@ -14,6 +14,9 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// Threads of the demo: one for the app, one for the proxy.
+const DEMO_WORKERS: usize = 2;
+
 fn main() -> ExitCode {
     match cli::command(std::env::args_os()) {
         Command::Run { config, source } => run(*config, source),
@@ -34,7 +37,7 @@ fn run(config: Config, source: Source) -> Exit {
         tracing::warn!(%mode, "no watch, so nothing is pushed: {advice}");
     }
     match app::Handed::from_env() {
-        Ok(handed) => block_on(app::run(config, source, handed)),
+        Ok(handed) => block_on(config.worker_count(), app::run(config, source, handed)),
         Err(error) => failed(&error),
     }
 }
@@ -42,7 +45,7 @@ fn run(config: Config, source: Source) -> Exit {
 fn demo(listen: SocketAddr, admin: Option<SocketAddr>) -> Exit {
     // The demo speaks for itself: only what is wrong should stand between its lines.
     start_log(&Log { level: "warn".to_owned(), format: config::LogFormat::Text });
-    block_on(app::demo(listen, admin))
+    block_on(DEMO_WORKERS, app::demo(listen, admin))
 }
 
 fn start_log(log: &Log) {
@@ -53,8 +56,9 @@ fn start_log(log: &Log) {
     telemetry::init(&log.level, lines);
 }
 
-fn block_on(task: impl Future<Output = anyhow::Result<Left>>) -> Exit {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+fn block_on(workers: usize, task: impl Future<Output = anyhow::Result<Left>>) -> Exit {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match builder.worker_threads(workers).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };

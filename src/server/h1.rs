@@ -220,7 +220,7 @@ async fn drive<H: Handler>(
     let wire = TokioIo::new(wire);
     let mut conn = shared.http1.serve_connection(wire, answers);
     let mut closing = pin!(shared.drain.closing());
-    let mut told = false;
+    let (mut heard, mut told) = (false, false);
     let end = poll_fn(|cx| {
         loop {
             let polled = Pin::new(&mut conn).poll(cx);
@@ -232,7 +232,12 @@ async fn drive<H: Handler>(
                     return Poll::Ready(Ok(true));
                 }
                 Poll::Ready(end) => return Poll::Ready(end.map(|()| false)),
-                Poll::Pending if told || closing.as_mut().poll(cx).is_pending() => {
+                // Asked once, it wakes this task by itself.
+                Poll::Pending if told || heard && !shared.drain.is_leaving() => {
+                    return Poll::Pending;
+                }
+                Poll::Pending if closing.as_mut().poll(cx).is_pending() => {
+                    heard = true;
                     return Poll::Pending;
                 }
                 // Only now, when all that has come in is read: what hyper takes for idle it closes.

@@ -7,6 +7,7 @@ use super::link::{self, Link};
 use super::outbound::{multiplexed, single};
 use super::patience::Progress;
 use super::pool::{Conn, Pool};
+use super::silence::Silence;
 use crate::config::{Config, OriginProtocol};
 use crate::drain::Drain;
 use crate::error::{Cause, Error};
@@ -89,8 +90,7 @@ impl Shared {
 
 impl Exchange {
     pub(super) fn new(config: &Config, drain: &Drain) -> anyhow::Result<Self> {
-        let pool =
-            Pool::new(config.worker_count(), config.timeouts.idle, config.limits.connections);
+        let pool = Pool::new(config.timeouts.idle, config.limits.connections);
         let sweeping = pool.clone().sweep();
         let leaving = drain.clone();
         drain.spawn(async move {
@@ -187,7 +187,7 @@ impl Exchange {
         let (line, heard) = link::Line::new(link);
         let (sender, driver) =
             self.http1().handshake(TokioIo::new(line)).await.map_err(classify)?;
-        Ok(Way::Http1(Conn::new(sender, driver, heard)))
+        Ok(Way::Http1(Conn::new(sender, driver, heard, Silence::new(self.0.head_limit))))
     }
 
     fn http1(&self) -> http1::Builder {
@@ -239,25 +239,36 @@ impl Exchange {
     ) -> Result<Response<Body>, Failed> {
         let heard = conn.heard.clone();
         heard.forget();
-        let served = conn.served;
-        let mut answer = pin!(conn.sender.try_send_request(req));
-        let driver = &mut conn.driver;
+        let Conn { sender, driver, silence, served, .. } = &mut *conn;
+        let mut answer = pin!(sender.try_send_request(req));
+        silence.broken();
         let mut running = true;
+        let mut frames = 0;
         let answer = poll_fn(|cx| {
             // The driver takes the request and brings the answer; once it is over, so is the
             // request, one way or the other.
             if running && Pin::new(&mut *driver).poll(cx).is_ready() {
                 running = false;
             }
-            answer.as_mut().poll(cx)
+            let answer = answer.as_mut().poll(cx);
+            if answer.is_pending() {
+                // A long upload isn't a slow origin.
+                let sent = progress.frames();
+                if std::mem::replace(&mut frames, sent) != sent {
+                    silence.broken();
+                }
+                if silence.is_over(cx) {
+                    return Poll::Ready(None);
+                }
+            }
+            answer.map(Some)
         });
-        let answer = progress.wait(answer, self.0.head_limit).await;
-        let response = match answer.ok_or(Cause::HeadTimeout).map_err(Error::from)? {
+        let response = match answer.await.ok_or(Cause::HeadTimeout).map_err(Error::from)? {
             Ok(response) => response,
             Err(mut failed) => {
                 let unsent = failed.take_message();
                 let error = classify(failed.into_error());
-                return Err(Failed { error, unsent, aged: served && !heard.anything() });
+                return Err(Failed { error, unsent, aged: *served && !heard.anything() });
             }
         };
         if !progress.is_over() {

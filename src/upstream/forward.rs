@@ -88,7 +88,7 @@ impl Upstream {
         }
         let framed = req.version() != Version::HTTP_2;
         let req = self.outbound.load().request(req, client, false)?;
-        let response = self.exchange(expect::prepare(req)).await?;
+        let response = self.exchange(req).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Cause::Malformed.into());
         }
@@ -122,6 +122,7 @@ impl Upstream {
     /// actually idempotent" and "A client SHOULD NOT automatically retry a failed automatic retry."
     async fn exchange(&self, req: Request<Body>) -> Result<Response<Body>, Error> {
         let again = again(&req);
+        let req = expect::prepare(req);
         let Failed { error, unsent, aged } = match self.exchange.send(req, false).await {
             Ok(response) => return Ok(response),
             Err(failed) => failed,
@@ -130,7 +131,9 @@ impl Upstream {
             return Err(error);
         }
         match unsent.or(again) {
-            Some(req) => self.exchange.send(req, true).await.map_err(|failed| failed.error),
+            Some(req) => {
+                self.exchange.send(expect::prepare(req), true).await.map_err(|failed| failed.error)
+            }
             None => Err(error),
         }
     }

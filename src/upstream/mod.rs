@@ -18,5 +18,4 @@ mod tunnel;
 
 pub use fetch::{Answer, Ask, HttpOrigin, Origin, PollError, Polling, is_askable};
 pub use forward::{Answer as Passed, Upstream};
-pub use pool::use_shard;
 pub use tunnel::join;

@@ -38,7 +38,8 @@ impl Progress {
         }
     }
 
-    fn frames(&self) -> u64 {
+    /// Number of frames taken so far.
+    pub(super) fn frames(&self) -> u64 {
         self.0.as_ref().map_or(0, |counts| counts.frames.load(Ordering::Relaxed))
     }
 

@@ -5,27 +5,16 @@
 //! connection along.
 
 use super::link::{Heard, Line};
+use super::silence::Silence;
 use crate::http::Body;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use std::cell::Cell;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio::time::Instant;
-
-thread_local! {
-    /// Which shard this thread uses.
-    static SHARD: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Makes the calling thread use a shard of its own, so that its connections' sockets stay with its
-/// event loop.
-pub fn use_shard(shard: usize) {
-    SHARD.set(shard);
-}
 
 /// One HTTP/1.1 connection.
 pub(super) struct Conn {
@@ -39,6 +28,8 @@ pub(super) struct Conn {
     pub(super) served: bool,
     /// Whether it has said anything since the last request.
     pub(super) heard: Heard,
+    /// Waits for the head of an answer. Kept with the connection, so that a request costs no timer.
+    pub(super) silence: Silence,
 }
 
 impl Conn {
@@ -46,8 +37,9 @@ impl Conn {
         sender: http1::SendRequest<Body>,
         driver: http1::Connection<TokioIo<Line>, Body>,
         heard: Heard,
+        silence: Silence,
     ) -> Box<Self> {
-        Box::new(Self { sender, driver, since: Instant::now(), served: false, heard })
+        Box::new(Self { sender, driver, since: Instant::now(), served: false, heard, silence })
     }
 
     /// True if it could take a request now: what arrived while it was idle (its end, above all) is
@@ -59,39 +51,36 @@ impl Conn {
 
 /// Idle connections, newest last. Clones share them.
 #[derive(Clone)]
-pub(super) struct Pool(Arc<Shards>);
-
-/// Idle connections of one worker thread. Boxed, since they move in and out, a kilobyte each.
-#[allow(clippy::vec_box, reason = "see above")]
-type Shard = Vec<Box<Conn>>;
+pub(super) struct Pool(Arc<Shared>);
 
 /// See [`Pool`].
-struct Shards {
-    /// One for each worker thread. Held for a push or a pop only.
-    all: Box<[Mutex<Shard>]>,
+struct Shared {
+    /// Held for a push or a pop only. Boxed, since they move in and out, a kilobyte each.
+    #[allow(clippy::vec_box, reason = "see above")]
+    idle: Mutex<Vec<Box<Conn>>>,
     /// Longer idle ones are closed.
-    idle: Duration,
-    /// More than these aren't kept, per shard.
+    limit: Duration,
+    /// More than these aren't kept.
     most: usize,
 }
 
 impl Pool {
-    pub(super) fn new(shards: usize, idle: Duration, most: usize) -> Self {
-        let all = (0..shards.max(1)).map(|_| Mutex::default()).collect();
-        Self(Arc::new(Shards { all, idle, most }))
+    /// Keeps `most` connections for `limit` each.
+    pub(super) fn new(limit: Duration, most: usize) -> Self {
+        Self(Arc::new(Shared { idle: Mutex::default(), limit, most }))
     }
 
-    fn shard(&self) -> MutexGuard<'_, Shard> {
-        let n = SHARD.get() % self.0.all.len();
-        self.0.all[n].lock().unwrap_or_else(PoisonError::into_inner)
+    #[allow(clippy::vec_box, reason = "see the field")]
+    fn idle(&self) -> MutexGuard<'_, Vec<Box<Conn>>> {
+        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The one that was used last, if any lives.
     pub(super) fn take(&self, cx: &mut Context<'_>) -> Option<Box<Conn>> {
         let now = Instant::now();
         loop {
-            let mut conn = self.shard().pop()?;
-            if now.duration_since(conn.since) < self.0.idle && conn.is_ready(cx) {
+            let mut conn = self.idle().pop()?;
+            if now.duration_since(conn.since) < self.0.limit && conn.is_ready(cx) {
                 return Some(conn);
             }
         }
@@ -104,32 +93,29 @@ impl Pool {
         }
         conn.since = Instant::now();
         conn.served = true;
-        let mut shard = self.shard();
-        if shard.len() < self.0.most {
-            shard.push(conn);
+        let mut idle = self.idle();
+        if idle.len() < self.0.most {
+            idle.push(conn);
         }
     }
 
     /// Closes what has been idle for too long or was closed by the origin, now and again. Never
     /// returns.
     pub(super) async fn sweep(self) {
-        let every = (self.0.idle / 2).clamp(Duration::from_millis(100), Duration::from_secs(5));
+        let every = (self.0.limit / 2).clamp(Duration::from_millis(100), Duration::from_secs(5));
         loop {
             tokio::time::sleep(every).await;
             let now = Instant::now();
             let mut cx = Context::from_waker(Waker::noop());
-            for shard in &self.0.all {
-                let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-                shard.retain_mut(|conn| {
-                    now.duration_since(conn.since) < self.0.idle && conn.is_ready(&mut cx)
-                });
-            }
+            self.idle().retain_mut(|conn| {
+                now.duration_since(conn.since) < self.0.limit && conn.is_ready(&mut cx)
+            });
         }
     }
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("idle", &self.0.idle).finish_non_exhaustive()
+        f.debug_struct("Pool").field("limit", &self.0.limit).finish_non_exhaustive()
     }
 }
