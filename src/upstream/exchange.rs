@@ -122,11 +122,21 @@ impl Exchange {
         let (parts, body) = req.into_parts();
         let (progress, body) = Progress::of(body);
         let req = Request::from_parts(parts, body);
-        match self.line(fresh).await? {
+        // What is rare is boxed, here and above: a request's future is moved as a whole, and is as
+        // large as the largest of its parts.
+        let ready = match fresh {
+            true => None,
+            false => poll_fn(|cx| Poll::Ready(self.0.pool.take(cx))).await,
+        };
+        let way = match ready {
+            Some(conn) => Way::Http1(conn),
+            None => Box::pin(self.open_way()).await?,
+        };
+        match way {
             Way::Http1(conn) => self.send_http1(conn, single(req), progress).await,
             Way::Http2(sender) => {
                 let req = multiplexed(req, self.0.dialer.is_secure())?;
-                self.send_http2(sender, req, progress).await
+                Box::pin(self.send_http2(sender, req, progress)).await
             }
         }
     }
@@ -150,11 +160,8 @@ impl Exchange {
         response.map(|incoming| Answering::apart(incoming, self.0.body_limit))
     }
 
-    async fn line(&self, fresh: bool) -> Result<Way, Error> {
+    async fn open_way(&self) -> Result<Way, Error> {
         let shared = &self.0;
-        if !fresh && let Some(conn) = poll_fn(|cx| Poll::Ready(shared.pool.take(cx))).await {
-            return Ok(Way::Http1(conn));
-        }
         if !shared.multiplexes.load(Ordering::Relaxed) {
             return self.open().await;
         }

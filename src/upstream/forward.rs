@@ -132,7 +132,8 @@ impl Upstream {
         }
         match unsent.or(again) {
             Some(req) => {
-                self.exchange.send(expect::prepare(req), true).await.map_err(|failed| failed.error)
+                let again = Box::pin(self.exchange.send(expect::prepare(req), true));
+                again.await.map_err(|failed| failed.error)
             }
             None => Err(error),
         }

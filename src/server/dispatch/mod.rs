@@ -76,13 +76,23 @@ async fn answer(
     name_host(&mut req);
     let decision = route::decide(&live.config, req.method(), req.uri(), req.headers());
     shared.metrics.request(label(decision));
+    let handshake = fields::is_websocket(req.headers()) && req.version() == http::Version::HTTP_11;
+    // All but the plain way is boxed: a request's future is moved as a whole, and is as large as
+    // the largest of its parts.
     match decision {
-        Decision::Own(endpoint) => Ok(own::answer(shared, &live, (endpoint, client), req).await),
+        Decision::Own(endpoint) => {
+            Ok(Box::pin(own::answer(shared, &live, (endpoint, client), req)).await)
+        }
+        // A watch matches paths, and a WebSocket may well have one that is polled, too.
+        Decision::Watched { .. } | Decision::Pass if handshake => {
+            Box::pin(tunnel(shared, req, client)).await
+        }
         Decision::Watched { watch, mode, mark } if mode >= Mode::Collapse => {
             let watched = Watched::new(shared, &live, watch, &req);
-            watched.answer(req.map(Body::Incoming), mark, client).await.map(Reply::Response)
+            let answer = Box::pin(watched.answer(req.map(Body::Incoming), mark, client));
+            answer.await.map(Reply::Response)
         }
-        Decision::Write => write(shared, &live, req, client).await,
+        Decision::Write => Box::pin(write(shared, &live, req, client)).await,
         Decision::Watched { .. } | Decision::Pass => pass(shared, &live, req, client).await,
     }
 }
@@ -123,23 +133,28 @@ async fn pass(
     client: Client,
 ) -> Result<Reply, Error> {
     shared.metrics.origin_request();
-    if fields::is_websocket(req.headers()) && req.version() == http::Version::HTTP_11 {
-        return Ok(match shared.upstream.tunnel(req.map(Body::Incoming), client).await? {
-            Passed::Response(response) => Reply::Response(response),
-            Passed::Tunnel { head, origin } => Reply::Tunnel { head, origin },
-        });
-    }
     let injecting = live.config.inject.enabled && rollout::any(&live.config, Mode::Collapse);
-    if !injecting {
-        let response = shared.upstream.forward(req.map(Body::Incoming), client).await?;
-        return Ok(Reply::Response(response));
-    }
-    let facts = RequestFacts::of(req.method(), req.uri(), req.headers());
     let (mut parts, body) = req.into_parts();
-    parts.headers = live.injector.request(&facts, parts.headers);
+    let facts = injecting.then(|| {
+        let facts = RequestFacts::of(&parts.method, &parts.uri, &parts.headers);
+        parts.headers = live.injector.request(&facts, std::mem::take(&mut parts.headers));
+        facts
+    });
     let req = Request::from_parts(parts, Body::Incoming(body));
     let response = shared.upstream.forward(req, client).await?;
-    Ok(Reply::Response(live.injector.response(&facts, response)))
+    Ok(Reply::Response(match facts {
+        Some(facts) => live.injector.response(&facts, response),
+        None => response,
+    }))
+}
+
+/// A WebSocket: the origin, and then bytes both ways.
+async fn tunnel(shared: &Shared, req: Request<Incoming>, client: Client) -> Result<Reply, Error> {
+    shared.metrics.origin_request();
+    Ok(match shared.upstream.tunnel(req.map(Body::Incoming), client).await? {
+        Passed::Response(response) => Reply::Response(response),
+        Passed::Tunnel { head, origin } => Reply::Tunnel { head, origin },
+    })
 }
 
 fn label(decision: Decision) -> &'static str {
