@@ -106,6 +106,14 @@ struct Answers<H> {
     interim: Interim,
 }
 
+impl<H> Answers<H> {
+    fn new(shared: Arc<Shared<H>>, client: Client, slot: Slot, signs: Signs) -> Self {
+        let interims = signs.interims().clone();
+        let interim = Interim::new(move |status, fields| interims.say(status, fields));
+        Self { shared, client, slot, signs, seen: Cell::new(0), interim }
+    }
+}
+
 impl<H: Handler> Service<Request<Incoming>> for Answers<H> {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -205,17 +213,7 @@ async fn drive<H: Handler>(
     client: Client,
 ) -> Option<(Taken, Transport, Bytes)> {
     let (slot, signs) = (Slot::default(), Signs::default());
-    let answers = Answers {
-        shared: Arc::clone(shared),
-        client,
-        slot: slot.clone(),
-        signs: signs.clone(),
-        seen: Cell::new(0),
-        interim: {
-            let interims = signs.interims().clone();
-            Interim::new(move |status, fields| interims.say(status, fields))
-        },
-    };
+    let answers = Answers::new(Arc::clone(shared), client, slot.clone(), signs.clone());
     let wire = Wire::new(transport, read, &shared.settings, true, signs.clone());
     let wire = TokioIo::new(wire);
     let mut conn = shared.http1.serve_connection(wire, answers);
