@@ -13,7 +13,7 @@ use crate::demo;
 use crate::drain::Drain;
 use crate::hub::Hub;
 use crate::server::dispatch::live::Live;
-use crate::server::dispatch::{Dispatch, Shared};
+use crate::server::dispatch::{Complaints, Dispatch, Shared};
 use crate::server::{self, Settings, Tls};
 use crate::telemetry::Metrics;
 use crate::upstream::{HttpOrigin, Origin, Upstream};
@@ -138,6 +138,7 @@ impl Proxy {
             hub: hub.clone(),
             upstream: upstream.clone(),
             purse: Arc::default(),
+            complaints: Complaints::default(),
             metrics: metrics.clone(),
             drain: drain.clone(),
         });

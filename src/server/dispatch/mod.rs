@@ -1,10 +1,12 @@
 //! One request, top to bottom.
 
+mod complaints;
 pub mod hold;
 pub mod live;
 mod own;
 mod watched;
 
+pub use self::complaints::Complaints;
 use self::hold::Purse;
 use self::live::Live;
 use self::watched::Watched;
@@ -39,6 +41,8 @@ pub struct Shared {
     pub upstream: Upstream,
     /// Bounds the answers that wait for their clients.
     pub purse: Arc<Purse>,
+    /// Keeps the log readable when the origin fails.
+    pub complaints: Complaints,
     /// Counters.
     pub metrics: Metrics,
     /// Tasks that outlive their request.
@@ -60,7 +64,7 @@ impl Handler for Dispatch {
             Ok(reply) => reply,
             Err(error) => {
                 shared.metrics.upstream_error(error.kind());
-                error.log();
+                shared.complaints.say(&error);
                 Reply::Response(error.response())
             }
         }
