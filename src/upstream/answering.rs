@@ -20,13 +20,15 @@ pub(super) struct Answering {
     line: Option<(Box<Conn>, Pool)>,
     /// Ends a body that doesn't move.
     silence: Silence,
+    /// Why the body broke off, until it is told.
+    broken: Option<BoxError>,
 }
 
 impl Answering {
     /// A body that drives `conn`, and gives it to `pool` when it is over.
     pub(super) fn on(conn: Box<Conn>, pool: Pool, incoming: Incoming, limit: Duration) -> Body {
         let line = Some((conn, pool));
-        Body::Boxed(Box::pin(Self { incoming, line, silence: Silence::new(limit) }))
+        Body::Boxed(Box::pin(Self { incoming, line, silence: Silence::new(limit), broken: None }))
     }
 
     /// A body whose connection is driven elsewhere.
@@ -34,7 +36,12 @@ impl Answering {
         if incoming.is_end_stream() {
             return Body::Incoming(incoming);
         }
-        Body::Boxed(Box::pin(Self { incoming, line: None, silence: Silence::new(limit) }))
+        Body::Boxed(Box::pin(Self {
+            incoming,
+            line: None,
+            silence: Silence::new(limit),
+            broken: None,
+        }))
     }
 
     fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
@@ -57,10 +64,21 @@ impl HttpBody for Answering {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
+        if let Some(error) = this.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         match this.next(cx) {
             Poll::Pending if this.silence.is_over(cx) => {
                 this.line = None;
                 Poll::Ready(Some(Err("the origin stopped in the middle of its answer".into())))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                this.line = None;
+                // Told in the next round: the server drops what it hasn't written when it hears of
+                // an error, and head and bytes that did come are the client's.
+                this.broken = Some(error.into());
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
             Poll::Pending => Poll::Pending,
             Poll::Ready(frame) => {
