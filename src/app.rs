@@ -16,7 +16,7 @@ use crate::server::dispatch::live::Live;
 use crate::server::dispatch::{Complaints, Dispatch, Shared};
 use crate::server::{self, Settings, Tls};
 use crate::telemetry::Metrics;
-use crate::upstream::{HttpOrigin, Origin, Upstream};
+use crate::upstream::{HttpOrigin, Upstream};
 use arc_swap::ArcSwap;
 use leaving::Told;
 use manager::Manager;
@@ -127,7 +127,7 @@ impl Proxy {
             drain.spawn(tls.follow(drain.clone()));
         }
         let live = Live::new(config, secret, &metrics);
-        let origin = origin(&live.config)?;
+        let origin = Arc::new(HttpOrigin::new(upstream.clone(), &live.config));
         let parts = (drain.clone(), metrics.clone());
         let keyer = Arc::clone(&live.keyer);
         let hub = Hub::new(&live.config, origin, keyer, parts, u64::from_le_bytes(seed));
@@ -230,11 +230,9 @@ impl Proxy {
         let rules_changed = rules(&kept) != rules(&old.config);
         let (mode, retry) = (kept.mode, kept.stream.off_retry);
         let live = Live::new(kept, self.secret, &self.metrics);
-        match origin(&live.config) {
-            Ok(origin) => self.hub.reconfigure(&live.config, origin, Arc::clone(&live.keyer)),
-            Err(error) => tracing::error!(%error, "central polls keep their old times"),
-        }
         self.upstream.reconfigure(&live.config);
+        let origin = Arc::new(HttpOrigin::new(self.upstream.clone(), &live.config));
+        self.hub.reconfigure(&live.config, origin, Arc::clone(&live.keyer));
         self.live.store(Arc::new(live));
         tracing::info!(%mode, "the new configuration is in force");
         if mode < Mode::Push {
@@ -259,10 +257,6 @@ fn place(config: &Config) -> impl PartialEq {
 
 fn same<T: std::fmt::Debug>(old: &T, new: &T) -> bool {
     format!("{old:?}") == format!("{new:?}")
-}
-
-fn origin(config: &Config) -> anyhow::Result<Arc<dyn Origin>> {
-    Ok(Arc::new(HttpOrigin::new(config)?))
 }
 
 async fn until_leaving(drain: Drain, task: impl Future<Output = ()>) {

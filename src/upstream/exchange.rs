@@ -15,7 +15,7 @@ use crate::http::Body;
 use http::{Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Least size of a connection's buffer that hyper takes.
 const LEAST_BUFFER: usize = 8 << 10;
@@ -43,10 +44,11 @@ struct Shared {
     pool: Pool,
     /// The HTTP/2 connection that takes new requests. Held for a clone only.
     http2: Mutex<Option<http2::SendRequest<Body>>>,
-    /// Held while an HTTP/2 connection is opened, so that a crowd opens one and not a crowd.
-    opening: tokio::sync::Mutex<()>,
-    /// The last connection spoke HTTP/2, and the next one will, most likely.
-    multiplexes: AtomicBool,
+    /// Held while a connection is opened that may be HTTP/2, so that a crowd opens one and not a
+    /// crowd. When the last attempt failed, and why: who waited for it meanwhile won't wait again.
+    opening: tokio::sync::Mutex<Option<(Instant, Cause)>>,
+    /// The last connection spoke HTTP/1.1, or the next one must: each request may open its own.
+    separate: AtomicBool,
     /// From the request to the response head.
     head_limit: Duration,
     /// An answer's body that doesn't move for this long is cut off.
@@ -63,6 +65,20 @@ enum Way {
     Http1(Box<Conn>),
     /// Shared.
     Http2(http2::SendRequest<Body>),
+}
+
+/// What HTTP/1.1 or HTTP/2 brings.
+type Answered = Result<Response<Incoming>, TrySendError<Request<Body>>>;
+
+/// How far a request got.
+#[allow(clippy::large_enum_variant, reason = "it is made once a request, and taken apart at once")]
+enum Step {
+    /// Its answer's head is here, or won't be.
+    Answer(Answered),
+    /// The connection ended before it said so.
+    Ended,
+    /// Nothing came for too long.
+    Late,
 }
 
 /// Why a request has no answer.
@@ -104,7 +120,11 @@ impl Exchange {
             pool,
             http2: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
-            multiplexes: AtomicBool::new(config.origin_protocol == OriginProtocol::Http2),
+            separate: AtomicBool::new(match config.origin_protocol {
+                OriginProtocol::Http1 => true,
+                OriginProtocol::Http2 => false,
+                OriginProtocol::Auto => config.origin.scheme_str() != Some("https"),
+            }),
             head_limit: config.timeouts.origin_head,
             body_limit: config.timeouts.origin_body,
             head_bytes: config.limits.head.max(LEAST_BUFFER),
@@ -162,18 +182,29 @@ impl Exchange {
 
     async fn open_way(&self) -> Result<Way, Error> {
         let shared = &self.0;
-        if !shared.multiplexes.load(Ordering::Relaxed) {
+        if shared.separate.load(Ordering::Relaxed) {
             return self.open().await;
         }
         if let Some(sender) = self.multiplexed() {
             return Ok(Way::Http2(sender));
         }
-        let _opening = shared.opening.lock().await;
-        // Somebody may have opened one while this request waited.
-        match self.multiplexed() {
-            Some(sender) => Ok(Way::Http2(sender)),
-            None => self.open().await,
+        let since = Instant::now();
+        let mut failed = shared.opening.lock().await;
+        // Somebody may have opened one while this request waited, or learned that there is none.
+        if let Some(sender) = self.multiplexed() {
+            return Ok(Way::Http2(sender));
         }
+        match *failed {
+            Some((at, cause)) if at > since => return Err(cause.into()),
+            _ => {}
+        }
+        if shared.separate.load(Ordering::Relaxed) {
+            drop(failed);
+            return self.open().await;
+        }
+        let opened = self.open().await;
+        *failed = opened.as_ref().err().map(|error| (Instant::now(), error.cause()));
+        opened
     }
 
     fn multiplexed(&self) -> Option<http2::SendRequest<Body>> {
@@ -187,7 +218,7 @@ impl Exchange {
     async fn open(&self) -> Result<Way, Error> {
         let (link, protocol) = self.0.dialer.dial().await?;
         let multiplexes = protocol == Protocol::Http2;
-        self.0.multiplexes.store(multiplexes, Ordering::Relaxed);
+        self.0.separate.store(!multiplexes, Ordering::Relaxed);
         if multiplexes {
             return self.open_http2(link).await.map(Way::Http2);
         }
@@ -249,34 +280,35 @@ impl Exchange {
         let Conn { sender, driver, silence, served, .. } = &mut *conn;
         let mut answer = pin!(sender.try_send_request(req));
         silence.broken();
-        let mut running = true;
         let mut frames = 0;
-        let answer = poll_fn(|cx| {
-            // The driver takes the request and brings the answer; once it is over, so is the
-            // request, one way or the other.
-            if running && Pin::new(&mut *driver).poll(cx).is_ready() {
-                running = false;
+        let step = poll_fn(|cx| {
+            // The driver takes the request and brings the answer.
+            let ended = Pin::new(&mut *driver).poll(cx).is_ready();
+            match answer.as_mut().poll(cx) {
+                Poll::Ready(answer) => return Poll::Ready(Step::Answer(answer)),
+                Poll::Pending if ended => return Poll::Ready(Step::Ended),
+                Poll::Pending => {}
             }
-            let answer = answer.as_mut().poll(cx);
-            if answer.is_pending() {
-                // A long upload isn't a slow origin.
-                let sent = progress.frames();
-                if std::mem::replace(&mut frames, sent) != sent {
-                    silence.broken();
-                }
-                if silence.is_over(cx) {
-                    return Poll::Ready(None);
-                }
+            // A long upload isn't a slow origin.
+            let sent = progress.frames();
+            if std::mem::replace(&mut frames, sent) != sent {
+                silence.broken();
             }
-            answer.map(Some)
+            if silence.is_over(cx) { Poll::Ready(Step::Late) } else { Poll::Pending }
         });
-        let response = match answer.await.ok_or(Cause::HeadTimeout).map_err(Error::from)? {
-            Ok(response) => response,
-            Err(mut failed) => {
-                let unsent = failed.take_message();
-                let error = classify(failed.into_error());
-                return Err(Failed { error, unsent, aged: *served && !heard.anything() });
+        let aged = *served;
+        let answer = match step.await {
+            Step::Answer(answer) => answer,
+            Step::Ended => {
+                // Only when the connection is gone is the request given back.
+                drop(conn);
+                return Err(unanswered(answer.await, aged && !heard.anything()));
             }
+            Step::Late => return Err(Error::from(Cause::HeadTimeout).into()),
+        };
+        let response = match answer {
+            Ok(response) => response,
+            failed => return Err(unanswered(failed, aged && !heard.anything())),
         };
         if !progress.is_over() {
             return Ok(self.answer_early(conn, response));
@@ -320,11 +352,19 @@ impl Exchange {
         let answer = progress.wait(sender.try_send_request(req), self.0.head_limit).await;
         match answer.ok_or(Cause::HeadTimeout).map_err(Error::from)? {
             Ok(response) => Ok(self.body(response)),
-            Err(mut failed) => {
-                let unsent = failed.take_message();
-                Err(Failed { error: classify(failed.into_error()), unsent, aged: true })
-            }
+            failed => Err(unanswered(failed, true)),
         }
+    }
+}
+
+fn unanswered(answer: Answered, aged: bool) -> Failed {
+    match answer {
+        Err(mut failed) => {
+            let unsent = failed.take_message();
+            Failed { error: classify(failed.into_error()), unsent, aged }
+        }
+        // An answer whose connection is gone has no body.
+        Ok(_) => Error::from(Cause::Closed).into(),
     }
 }
 

@@ -1,8 +1,13 @@
-//! Central polls. The only file that names reqwest.
+//! Central polls: GETs of our own, on the connections of passthrough, so that the origin is asked
+//! for exactly what a client's request would ask for.
 
-use crate::config::{Config, OriginProtocol};
+use super::Upstream;
+use crate::config::Config;
+use crate::error::{Cause, Error};
+use crate::http::Body;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt as _;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -54,91 +59,68 @@ pub trait Origin: Send + Sync + 'static {
 /// (`/a/../b` above all, which may lead out of the watch) no browser sends.
 #[must_use]
 pub fn is_askable(target: &str) -> bool {
-    reqwest::Url::parse(&format!("http://origin{target}")).is_ok_and(|url| {
+    url::Url::parse(&format!("http://origin{target}")).is_ok_and(|url| {
         let (path, query) = target.split_once('?').map_or((target, None), |(p, q)| (p, Some(q)));
         url.path() == path && url.query() == query && url.host_str() == Some("origin")
     })
 }
 
-/// The origin over HTTP.
+/// The origin, asked by ourselves.
 #[derive(Clone, Debug)]
 pub struct HttpOrigin {
-    /// Pools its connections.
-    client: reqwest::Client,
-    /// Scheme and authority, without a slash at the end.
-    base: String,
+    /// Carries the requests. It follows no redirect and takes no coding off.
+    upstream: Upstream,
+    /// From the request to the end of its answer.
+    timeout: Duration,
     /// Longest answer, in bytes as they come.
     body_limit: usize,
 }
 
 impl HttpOrigin {
-    /// A client for the origin that the config names.
-    ///
-    /// # Errors
-    /// If the HTTP library can't start, or the certificates to trust can't be read.
-    pub fn new(config: &Config) -> anyhow::Result<Self> {
-        // Environment proxies would send credentials elsewhere; a redirect could lead anywhere.
-        let mut builder = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(config.poll.timeout)
-            .connect_timeout(config.timeouts.connect)
-            .pool_idle_timeout(config.timeouts.idle.min(Duration::from_secs(30)));
-        let secure = config.origin.scheme_str() == Some("https");
-        if secure {
-            // Those of passthrough, or the two could ask different servers.
-            builder = builder.tls_backend_preconfigured(super::trust::client(config)?);
+    /// Polls over `upstream`, with the times and sizes of the config.
+    #[must_use]
+    pub fn new(upstream: Upstream, config: &Config) -> Self {
+        Self { upstream, timeout: config.poll.timeout, body_limit: config.limits.body }
+    }
+
+    async fn ask(&self, ask: Ask) -> Result<Answer, PollError> {
+        let mut request = Request::new(Body::Empty);
+        *request.uri_mut() = ask.target.parse().map_err(|_| io("a target that is no target"))?;
+        *request.headers_mut() = ask.headers;
+        let response = self.upstream.poll(request).await.map_err(|error| fault(&error))?;
+        let (parts, mut body) = response.into_parts();
+        let mut whole = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| io(&error.to_string()))?;
+            if let Ok(data) = frame.into_data() {
+                if whole.len() + data.len() > self.body_limit {
+                    return Err(PollError::TooLong);
+                }
+                whole.extend_from_slice(&data);
+            }
         }
-        builder = match config.origin_protocol {
-            OriginProtocol::Http2 => builder.http2_prior_knowledge(),
-            OriginProtocol::Http1 => builder.http1_only(),
-            OriginProtocol::Auto => builder,
-        };
-        if let Some(path) = &config.origin_socket {
-            builder = builder.unix_socket(path.as_path());
-        }
-        let base = config.origin.to_string().trim_end_matches('/').to_owned();
-        Ok(Self { client: builder.build()?, base, body_limit: config.limits.body })
+        Ok(Answer { status: parts.status, headers: parts.headers, body: whole.freeze() })
     }
 }
 
 impl Origin for HttpOrigin {
     fn poll(&self, ask: Ask) -> Polling {
-        let url = reqwest::Url::parse(&format!("{}{}", self.base, ask.target));
-        let request = url.map(|url| self.client.get(url).headers(ask.headers));
-        let limit = self.body_limit;
+        let origin = self.clone();
         Box::pin(async move {
-            let request = request.map_err(|error| PollError::Io(error.to_string()))?;
-            let response = request.send().await.map_err(fault)?;
-            let (status, headers) = (response.status(), response.headers().clone());
-            let body = collect(response, limit).await?;
-            Ok(Answer { status, headers, body })
+            let answer = tokio::time::timeout(origin.timeout, origin.ask(ask)).await;
+            answer.unwrap_or(Err(PollError::Timeout))
         })
     }
 }
 
-async fn collect(mut response: reqwest::Response, limit: usize) -> Result<Bytes, PollError> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(fault)? {
-        if body.len() + chunk.len() > limit {
-            return Err(PollError::TooLong);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
+fn io(text: &str) -> PollError {
+    PollError::Io(text.to_owned())
 }
 
-/// Never with the URL: it may hold a secret.
-fn fault(error: reqwest::Error) -> PollError {
-    if error.is_timeout() {
-        return PollError::Timeout;
+/// Never with the target: it may hold a secret.
+fn fault(error: &Error) -> PollError {
+    match error.cause() {
+        Cause::HeadTimeout | Cause::ConnectTimeout => PollError::Timeout,
+        _ => io(&error.to_string()),
     }
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    PollError::Io(text)
 }

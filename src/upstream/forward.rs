@@ -72,6 +72,12 @@ impl Upstream {
         self.outbound.load().tell(map, client, Version::HTTP_11)
     }
 
+    /// Sends a request of our own, whose fields are as they are to be. Cancel safe, as
+    /// [`Upstream::forward`].
+    pub(super) async fn poll(&self, req: Request<Body>) -> Result<Response<Body>, Error> {
+        self.exchange(req).await
+    }
+
     /// Sends a request on and returns the answer's head; both bodies stream. Cancel safe: dropping
     /// it, or the answer's body, ends the origin's request.
     pub async fn forward(

@@ -1,5 +1,4 @@
-//! The origin: forward (passthrough), tunnel (upgrades), fetch (central polls; the only file that
-//! names reqwest).
+//! The origin: forward (passthrough), tunnel (upgrades), fetch (central polls).
 
 mod answering;
 mod dial;

@@ -20,7 +20,8 @@ pub struct App {
     pub addr: SocketAddr,
     /// Where the operator connects.
     pub admin: SocketAddr,
-    origin: SocketAddr,
+    /// The configuration's lines about the origin.
+    origin: String,
     child: Child,
     lines: watch::Receiver<Vec<String>>,
     dir: tempfile::TempDir,
@@ -40,9 +41,20 @@ impl App {
     }
 
     /// Runs a command that ends up as Pollcast, in a directory that has the configuration.
-    pub async fn run(mut command: Command, origin: SocketAddr, mode: &str, tables: &str) -> Self {
+    pub async fn run(command: Command, origin: SocketAddr, mode: &str, tables: &str) -> Self {
+        Self::launch(command, format!("origin = \"http://{origin}\"\n"), mode, tables).await
+    }
+
+    /// In front of whatever these lines of the configuration say.
+    pub async fn before(origin: String, tables: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pollcast"));
+        command.args(["run", "--config", "proxy.toml"]).stdout(Stdio::null());
+        Self::launch(command, origin, "push", tables).await
+    }
+
+    async fn launch(mut command: Command, origin: String, mode: &str, tables: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        write_config(&dir, origin, mode, tables);
+        write_config(&dir, &origin, mode, tables);
         let mut child = command
             .current_dir(dir.path())
             .env_remove("RUST_LOG")
@@ -60,7 +72,7 @@ impl App {
 
     /// Replaces the configuration file in one step.
     pub fn configure(&self, mode: &str, tables: &str) {
-        write_config(&self.dir, self.origin, mode, tables);
+        write_config(&self.dir, &self.origin, mode, tables);
     }
 
     /// The first log line that contains `part`, once it is there.
@@ -154,9 +166,9 @@ pub fn post(target: &str, fields: &str, body: &str) -> String {
     format!("POST {target} HTTP/1.1\r\nHost: app\r\nContent-Length: {len}\r\n{fields}\r\n{body}")
 }
 
-fn write_config(dir: &tempfile::TempDir, origin: SocketAddr, mode: &str, tables: &str) {
+fn write_config(dir: &tempfile::TempDir, origin: &str, mode: &str, tables: &str) {
     let mut text = String::from("listen = \"127.0.0.1:0\"\n");
-    let _ = write!(text, "origin = \"http://{origin}\"\nmode = \"{mode}\"\n");
+    let _ = writeln!(text, "{origin}mode = \"{mode}\"");
     let _ = write!(text, "[admin]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n{tables}");
     let (new, file) = (dir.path().join("new"), dir.path().join("proxy.toml"));
     std::fs::write(&new, text).unwrap();

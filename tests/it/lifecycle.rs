@@ -215,3 +215,22 @@ async fn a_large_body_costs_little_memory() {
     proxy.wait().unwrap();
     assert!(grown < 10 << 10, "{grown} KiB more");
 }
+
+#[tokio::test]
+async fn what_came_before_an_answer_broke_off_is_the_clients() {
+    let origin = Origin::bind().await;
+    let proxy = Proxy::to(origin.addr).await;
+    for framing in ["Content-Length: 100", "Transfer-Encoding: chunked"] {
+        for _ in 0..50 {
+            let mut client = Peer::connect(proxy.addr).await;
+            client.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n").await;
+            let mut conn = origin.accept().await;
+            conn.read_head().await;
+            // All of it is there before the head has been sent on.
+            conn.send(format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n4\r\nhalf\r\n")).await;
+            drop(conn);
+            client.read_until("half\r\n").await;
+            client.closed().await;
+        }
+    }
+}

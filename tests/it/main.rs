@@ -4,6 +4,7 @@
 
 mod admin;
 mod app;
+mod backend;
 mod beside;
 mod cli;
 mod config;
@@ -20,6 +21,7 @@ mod lifecycle;
 mod limits;
 mod order;
 mod origin;
+mod origins;
 mod passthrough;
 mod plain;
 mod proxy;

@@ -317,24 +317,6 @@ async fn an_answer_that_breaks_off_never_looks_complete() {
 }
 
 #[tokio::test]
-async fn what_came_before_an_answer_broke_off_is_the_clients() {
-    let (origin, proxy, _) = start().await;
-    for framing in ["Content-Length: 100", "Transfer-Encoding: chunked"] {
-        for _ in 0..50 {
-            let mut client = Peer::connect(proxy.addr).await;
-            client.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n").await;
-            let mut conn = origin.accept().await;
-            conn.read_head().await;
-            // All of it is there before the head has been sent on.
-            conn.send(format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n4\r\nhalf\r\n")).await;
-            drop(conn);
-            client.read_until("half\r\n").await;
-            client.closed().await;
-        }
-    }
-}
-
-#[tokio::test]
 async fn a_client_that_leaves_takes_its_request_along() {
     // Before the answer's head, within the answer's body, and within the request's body.
     let (origin, _proxy, mut client) = start().await;

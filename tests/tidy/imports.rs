@@ -91,14 +91,18 @@ pub fn push_machinery(path: &str, text: &str) -> Vec<Fault> {
     named.map(|(line, room)| fault(line, &format!("imports `{room}`: {advice}"))).collect()
 }
 
-/// The HTTP client of central polls, named elsewhere.
+/// Connections to the origin, made elsewhere.
 pub fn http_client(path: &str, text: &str) -> Vec<Fault> {
-    if path == "src/upstream/fetch.rs" {
+    if !path.starts_with("src/")
+        || path.starts_with("src/upstream/")
+        || path.starts_with("src/demo/")
+    {
         return Vec::new();
     }
+    let advice = "only upstream connects to the origin: what it sends must pass the rules there";
     let code = blank(text);
-    let advice = "only upstream/fetch.rs names reqwest: clients are built in one place";
-    words(&code, "reqwest").into_iter().map(|(line, _)| fault(line, advice)).collect()
+    let lines = (1..).zip(code.lines()).filter(|(_, line)| line.contains("hyper::client"));
+    lines.map(|(line, _)| fault(line, advice)).collect()
 }
 
 /// Clocks, sockets, tasks and random sources in a pure room (its tests may use them).

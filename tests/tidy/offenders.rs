@@ -52,9 +52,9 @@ fn push_machinery_in_passthrough_is_caught() {
 
 #[test]
 fn a_second_http_client_is_caught() {
-    let text = "// reqwest\nlet client = reqwest::Client::new();\n";
-    assert_eq!(lines(&imports::http_client("src/upstream/forward.rs", text)), [2]);
-    assert!(imports::http_client("src/upstream/fetch.rs", text).is_empty());
+    let text = "// hyper::client\nuse hyper::client::conn::http1;\n";
+    assert_eq!(lines(&imports::http_client("src/hub/mod.rs", text)), [2]);
+    assert!(imports::http_client("src/upstream/exchange.rs", text).is_empty());
 }
 
 #[test]

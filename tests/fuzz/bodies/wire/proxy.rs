@@ -50,7 +50,8 @@ impl World {
         let inside = runtime.enter();
         let config = config(SocketAddr::from(([127, 0, 0, 1], 9)));
         let (drain, metrics) = (Drain::new(), Metrics::new());
-        let origin = HttpOrigin::new(&config).unwrap();
+        let upstream = Upstream::new(&config, &drain).unwrap();
+        let origin = HttpOrigin::new(upstream, &config);
         let live = Live::new(config, [7; 32], &metrics);
         let keyer = Arc::clone(&live.keyer);
         let hub = Hub::new(&live.config, Arc::new(origin), keyer, (drain, metrics.clone()), 7);

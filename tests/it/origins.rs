@@ -1,0 +1,164 @@
+//! Origins over TLS, HTTP/2 and Unix sockets: what crosses to a plain one crosses to them, polls of
+//! our own included.
+
+use crate::app::{App, FAST, WATCH};
+use crate::backend::{Backend, Kind};
+use crate::events::{Events, Held};
+use crate::origin::{Origin, Peer, soon};
+use std::fmt::Write as _;
+
+const ALL: [Kind; 4] = [Kind::TlsHttp1, Kind::TlsHttp2, Kind::ClearHttp2, Kind::Unix];
+
+async fn start(kind: Kind) -> (Backend, App) {
+    let backend = Backend::start(kind).await;
+    let app = App::before(backend.config(), &format!("{WATCH}{FAST}")).await;
+    (backend, app)
+}
+
+#[tokio::test]
+async fn messages_cross_to_each_kind() {
+    for kind in ALL {
+        let (_backend, app) = start(kind).await;
+        let seen = app.get("/seen", "X-A: 1\r\nCookie: a=1\r\n").await.text().to_owned();
+        let version = if kind.multiplexes() { "HTTP/2.0" } else { "HTTP/1.1" };
+        assert!(seen.starts_with(&format!("{version} GET /seen\n")), "{kind:?}: {seen}");
+        for line in ["host: app", "x-a: 1", "cookie: a=1", "x-forwarded-host: app"] {
+            assert!(seen.contains(&format!("\n{line}\n")), "{kind:?}: {seen}");
+        }
+        assert!(seen.contains("\nvia: 1.1 pollcast-"), "{kind:?}: {seen}");
+        assert!(!seen.contains("\nconnection:"), "{kind:?}: {seen}");
+        // A body of known length, and one of none.
+        let body = "x".repeat(300_000);
+        assert_eq!(app.post("/echo", "", &body).await.text(), body, "{kind:?}");
+        let mut chunks = String::from("POST /echo HTTP/1.1\r\nHost: app\r\n");
+        chunks.push_str("Transfer-Encoding: chunked\r\n\r\n");
+        for _ in 0..30 {
+            let _ = write!(chunks, "2710\r\n{}\r\n", "y".repeat(10_000));
+        }
+        chunks.push_str("0\r\n\r\n");
+        assert_eq!(app.ask(chunks).await.text(), "y".repeat(300_000), "{kind:?}");
+        let mut client = Peer::connect(app.addr).await;
+        client.send("HEAD /seen HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n").await;
+        let (head, clean) = client.read_to_end().await;
+        assert!(clean && head.starts_with("HTTP/1.1 200 "), "{kind:?}: {head}");
+        assert!(head.contains("content-length: ") && head.ends_with("\r\n\r\n"), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn changes_are_pushed_from_each_kind() {
+    for kind in ALL {
+        let (backend, app) = start(kind).await;
+        let mut stream = Events::of(&app, "", &["/api/n"]).await;
+        let mut held = Held::default();
+        held.take(&stream.news().await);
+        assert_eq!(held.body, "{\"n\":0,\"host\":\"app\"}", "{kind:?}");
+        backend.count();
+        held.take(&stream.news().await);
+        assert_eq!(held.body, "{\"n\":1,\"host\":\"app\"}", "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn websockets_cross_to_tls_and_unix_sockets() {
+    for kind in [Kind::TlsHttp1, Kind::TlsHttp2, Kind::Unix] {
+        let (_backend, app) = start(kind).await;
+        let mut client = Peer::connect(app.addr).await;
+        let shake = "GET /ws HTTP/1.1\r\nHost: app\r\nUpgrade: websocket\r\n\
+                     Connection: Upgrade\r\nSec-WebSocket-Key: k\r\n\r\n";
+        client.send(shake).await;
+        let head = client.read_head().await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{kind:?}: {head}");
+        client.send("to and fro").await;
+        assert_eq!(client.read(10).await, b"to and fro", "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn many_requests_share_a_connection_and_none_gets_anothers_answer() {
+    for kind in ALL {
+        let (backend, app) = start(kind).await;
+        let mut tasks = tokio::task::JoinSet::new();
+        for client in 0..50 {
+            let addr = app.addr;
+            tasks.spawn(async move {
+                let mut peer = Peer::connect(addr).await;
+                for n in 0..20 {
+                    let id = format!("/id/{client}-{n}");
+                    peer.send(format!("GET {id} HTTP/1.1\r\nHost: app\r\n\r\n")).await;
+                    let text = peer.read_until(&format!("[{id}]")).await;
+                    assert_eq!(text.matches('[').count(), 1, "{text}");
+                }
+            });
+        }
+        while let Some(done) = soon("all answers", tasks.join_next()).await {
+            done.unwrap();
+        }
+        let connections = backend.connections();
+        let most = if kind.multiplexes() { 3 } else { 52 };
+        assert!(connections <= most, "{kind:?}: {connections} connections");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_died_meanwhile_is_no_failure() {
+    for kind in ALL {
+        let (backend, app) = start(kind).await;
+        for _ in 0..3 {
+            assert_eq!(app.get("/seen", "").await.status(), 200, "{kind:?}");
+            backend.cut();
+        }
+    }
+}
+
+#[tokio::test]
+async fn leaving_waits_for_no_idle_connection() {
+    for kind in ALL {
+        let (_backend, app) = start(kind).await;
+        assert_eq!(app.get("/seen", "Connection: close\r\n").await.status(), 200, "{kind:?}");
+        app.signal("-TERM");
+        assert_eq!(app.ended().await, Some(0), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_origin_that_proves_nothing_is_a_502() {
+    let good = Backend::start(Kind::TlsHttp1).await;
+    let other = Backend::start(Kind::TlsHttp1).await;
+    let plain = Origin::bind().await;
+    let wrong_ca = good.config().replace(good.ca(), other.ca());
+    let wrong_name = good.config().replace("localhost", "127.0.0.1");
+    let no_tls = good.config().replace(&good.port(), &plain.addr.port().to_string());
+    for (config, what) in [(wrong_ca, "issuer"), (wrong_name, "name"), (no_tls, "plain")] {
+        let app = App::before(config, &format!("{WATCH}{FAST}")).await;
+        let mut client = Peer::connect(app.addr).await;
+        client.send("GET /seen HTTP/1.1\r\nHost: app\r\n\r\n").await;
+        let played = async {
+            if what == "plain" {
+                let mut conn = plain.accept().await;
+                conn.send("HTTP/1.1 400 Bad Request\r\n\r\n").await;
+                conn.half_close().await;
+            }
+        };
+        let (text, ()) = tokio::join!(client.read_until("(502)\n"), played);
+        assert!(text.contains("the TLS handshake with the origin failed"), "{what}: {text}");
+        let line = app.logged("TLS handshake").await;
+        assert_eq!(line["level"], "WARN", "{what}: {line}");
+    }
+    assert_eq!(good.seen() + other.seen(), 0, "something was said before the handshake");
+}
+
+#[tokio::test]
+async fn the_origins_own_host_is_said_to_it_in_polls_too() {
+    let backend = Backend::start(Kind::TlsHttp2).await;
+    let config = format!("{}origin_host = \"origin\"\n", backend.config());
+    let app = App::before(config, &format!("{WATCH}{FAST}")).await;
+    let own = format!("localhost:{}", backend.port());
+    let seen = app.get("/seen", "").await.text().to_owned();
+    assert!(seen.contains(&format!("\nhost: {own}\n")), "{seen}");
+    assert!(seen.contains("\nx-forwarded-host: app\n"), "{seen}");
+    let mut stream = Events::of(&app, "", &["/api/n"]).await;
+    let mut held = Held::default();
+    held.take(&stream.news().await);
+    assert_eq!(held.body, format!("{{\"n\":0,\"host\":\"{own}\"}}"));
+}
