@@ -3,6 +3,7 @@
 use super::answering::Answering;
 use super::dial::{Dialer, Protocol};
 use super::failure::classify;
+use super::kept::{Kept, Sender, Unserved, unserved};
 use super::link::{self, Link};
 use super::outbound::{multiplexed, single};
 use super::patience::Progress;
@@ -19,8 +20,8 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -42,8 +43,8 @@ struct Shared {
     dialer: Dialer,
     /// Idle HTTP/1.1 connections.
     pool: Pool,
-    /// The HTTP/2 connection that takes new requests. Held for a clone only.
-    http2: Mutex<Option<http2::SendRequest<Body>>>,
+    /// The HTTP/2 connection that takes new requests.
+    kept: Kept,
     /// Held while a connection is opened that may be HTTP/2, so that a crowd opens one and not a
     /// crowd. When the last attempt failed, and why: who waited for it meanwhile won't wait again.
     opening: tokio::sync::Mutex<Option<(Instant, Cause)>>,
@@ -64,7 +65,7 @@ enum Way {
     /// For this request alone.
     Http1(Box<Conn>),
     /// Shared.
-    Http2(http2::SendRequest<Body>),
+    Http2(Sender),
 }
 
 /// What HTTP/1.1 or HTTP/2 brings.
@@ -99,26 +100,25 @@ impl From<Error> for Failed {
 }
 
 impl Shared {
-    fn forget_http2(&self) {
-        *self.http2.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Closes what has been idle for too long or was closed by the origin, now and again. Never
+    /// returns.
+    async fn sweep(&self, idle: Duration) {
+        let every = (idle / 2).clamp(Duration::from_millis(100), Duration::from_secs(5));
+        loop {
+            tokio::time::sleep(every).await;
+            self.pool.sweep();
+            self.kept.sweep();
+        }
     }
 }
 
 impl Exchange {
     pub(super) fn new(config: &Config, drain: &Drain) -> anyhow::Result<Self> {
-        let pool = Pool::new(config.timeouts.idle, config.limits.connections);
-        let sweeping = pool.clone().sweep();
-        let leaving = drain.clone();
-        drain.spawn(async move {
-            tokio::select! {
-                () = sweeping => {}
-                () = leaving.leaving() => {}
-            }
-        });
-        Ok(Self(Arc::new(Shared {
+        let idle = config.timeouts.idle;
+        let shared = Arc::new(Shared {
             dialer: Dialer::new(config)?,
-            pool,
-            http2: Mutex::default(),
+            pool: Pool::new(idle, config.limits.connections),
+            kept: Kept::new(idle),
             opening: tokio::sync::Mutex::default(),
             separate: AtomicBool::new(match config.origin_protocol {
                 OriginProtocol::Http1 => true,
@@ -129,7 +129,15 @@ impl Exchange {
             body_limit: config.timeouts.origin_body,
             head_bytes: config.limits.head.max(LEAST_BUFFER),
             drain: drain.clone(),
-        })))
+        });
+        let (swept, leaving) = (Arc::clone(&shared), drain.clone());
+        drain.spawn(async move {
+            tokio::select! {
+                () = swept.sweep(idle) => {}
+                () = leaving.leaving() => {}
+            }
+        });
+        Ok(Self(shared))
     }
 
     /// Sends one request. `fresh`: on a connection that nobody has used. Cancel safe: dropping it
@@ -185,13 +193,13 @@ impl Exchange {
         if shared.separate.load(Ordering::Relaxed) {
             return self.open().await;
         }
-        if let Some(sender) = self.multiplexed() {
+        if let Some(sender) = shared.kept.take() {
             return Ok(Way::Http2(sender));
         }
         let since = Instant::now();
         let mut failed = shared.opening.lock().await;
         // Somebody may have opened one while this request waited, or learned that there is none.
-        if let Some(sender) = self.multiplexed() {
+        if let Some(sender) = shared.kept.take() {
             return Ok(Way::Http2(sender));
         }
         match *failed {
@@ -205,14 +213,6 @@ impl Exchange {
         let opened = self.open().await;
         *failed = opened.as_ref().err().map(|error| (Instant::now(), error.cause()));
         opened
-    }
-
-    fn multiplexed(&self) -> Option<http2::SendRequest<Body>> {
-        let mut kept = self.0.http2.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.as_ref().is_some_and(http2::SendRequest::is_closed) {
-            *kept = None;
-        }
-        kept.clone()
     }
 
     async fn open(&self) -> Result<Way, Error> {
@@ -241,21 +241,22 @@ impl Exchange {
         builder
     }
 
-    async fn open_http2(&self, link: Link) -> Result<http2::SendRequest<Body>, Error> {
+    async fn open_http2(&self, link: Link) -> Result<Sender, Error> {
         let mut builder = http2::Builder::new(Spawner(self.0.drain.clone()));
         builder
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)
             .max_header_list_size(u32::try_from(self.0.head_bytes).unwrap_or(u32::MAX));
         let (sender, driver) = builder.handshake(TokioIo::new(link)).await.map_err(classify)?;
-        let shared = Arc::clone(&self.0);
+        let sender = Sender::new(sender);
+        let (shared, number) = (Arc::clone(&self.0), sender.number());
         self.0.drain.spawn(async move {
             let mut driver = pin!(driver);
             let end = tokio::select! {
                 end = &mut driver => end,
                 () = shared.drain.leaving() => {
                     // Kept for requests to come, it would never end.
-                    shared.forget_http2();
+                    shared.kept.forget(number);
                     driver.await
                 }
             };
@@ -264,7 +265,7 @@ impl Exchange {
             }
         });
         if !self.0.drain.is_leaving() {
-            *self.0.http2.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender.clone());
+            self.0.kept.keep(sender.clone());
         }
         Ok(sender)
     }
@@ -345,14 +346,21 @@ impl Exchange {
 
     async fn send_http2(
         &self,
-        mut sender: http2::SendRequest<Body>,
+        mut sender: Sender,
         req: Request<Body>,
         progress: Progress,
     ) -> Result<Response<Body>, Failed> {
-        let answer = progress.wait(sender.try_send_request(req), self.0.head_limit).await;
+        let answer = progress.wait(sender.send(req), self.0.head_limit).await;
         match answer.ok_or(Cause::HeadTimeout).map_err(Error::from)? {
             Ok(response) => Ok(self.body(response)),
-            failed => Err(unanswered(failed, true)),
+            Err(failed) => {
+                let unserved = unserved(failed.error());
+                if unserved == Unserved::Connection {
+                    // It may not know yet that it is dead: the second try must not meet it.
+                    self.0.kept.forget(sender.number());
+                }
+                Err(unanswered(Err(failed), unserved != Unserved::No))
+            }
         }
     }
 }

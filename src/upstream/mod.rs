@@ -7,6 +7,7 @@ mod expect;
 mod failure;
 mod fetch;
 mod forward;
+mod kept;
 mod link;
 mod outbound;
 mod patience;

@@ -99,18 +99,13 @@ impl Pool {
         }
     }
 
-    /// Closes what has been idle for too long or was closed by the origin, now and again. Never
-    /// returns.
-    pub(super) async fn sweep(self) {
-        let every = (self.0.limit / 2).clamp(Duration::from_millis(100), Duration::from_secs(5));
-        loop {
-            tokio::time::sleep(every).await;
-            let now = Instant::now();
-            let mut cx = Context::from_waker(Waker::noop());
-            self.idle().retain_mut(|conn| {
-                now.duration_since(conn.since) < self.0.limit && conn.is_ready(&mut cx)
-            });
-        }
+    /// Closes what has been idle for too long or was closed by the origin.
+    pub(super) fn sweep(&self) {
+        let now = Instant::now();
+        let mut cx = Context::from_waker(Waker::noop());
+        self.idle().retain_mut(|conn| {
+            now.duration_since(conn.since) < self.0.limit && conn.is_ready(&mut cx)
+        });
     }
 }
 

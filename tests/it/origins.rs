@@ -5,7 +5,12 @@ use crate::app::{App, FAST, WATCH};
 use crate::backend::{Backend, Kind};
 use crate::events::{Events, Held};
 use crate::origin::{Origin, Peer, soon};
+use http::Response;
+use pollcast::drain::Drain;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
 
 const ALL: [Kind; 4] = [Kind::TlsHttp1, Kind::TlsHttp2, Kind::ClearHttp2, Kind::Unix];
 
@@ -108,6 +113,45 @@ async fn a_connection_that_died_meanwhile_is_no_failure() {
             assert_eq!(app.get("/seen", "").await.status(), 200, "{kind:?}");
             backend.cut();
         }
+    }
+}
+
+/// An HTTP/2 origin that answers only every second time it is asked, and resets streams else.
+/// Returns its address and what it was asked for.
+async fn fickle(reason: h2::Reason, seen: Arc<Mutex<Vec<String>>>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let drain = Drain::new();
+    drain.clone().spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let seen = Arc::clone(&seen);
+            drain.spawn(async move {
+                let mut conn = h2::server::handshake(socket).await.unwrap();
+                while let Some(Ok((req, mut answer))) = conn.accept().await {
+                    let mut seen = seen.lock().unwrap();
+                    seen.push(req.uri().path().to_owned());
+                    if seen.len() % 2 == 1 {
+                        answer.send_reset(reason);
+                    } else {
+                        answer.send_response(Response::new(()), true).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    addr
+}
+
+#[tokio::test]
+async fn a_refused_stream_is_asked_again_and_a_reset_one_is_not() {
+    let cases = [(h2::Reason::REFUSED_STREAM, 200, 2), (h2::Reason::INTERNAL_ERROR, 502, 1)];
+    for (reason, status, asked) in cases {
+        let seen = Arc::default();
+        let addr = fickle(reason, Arc::clone(&seen)).await;
+        let config = format!("origin = \"http://{addr}\"\norigin_protocol = \"http2\"\n");
+        let app = App::before(config, &format!("{WATCH}{FAST}")).await;
+        assert_eq!(app.get("/once", "").await.status(), status, "{reason:?}");
+        assert_eq!(*seen.lock().unwrap(), vec!["/once"; asked], "{reason:?}");
     }
 }
 
