@@ -13,6 +13,7 @@ use crate::upstream;
 use crate::watch::{Facts, PollRequest, StateHash, Target, unix_ms};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body as _;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub async fn answer(
     let headers = std::mem::take(req.headers_mut());
     *req.headers_mut() = fields::strip_hop_by_hop(headers);
     let get = req.method() == Method::GET || req.method() == Method::HEAD;
+    let bodied = !req.body().is_end_stream();
     let result = match own {
         Own::Script if get => Ok(Reply::Response(live.script.respond(req.headers()))),
         Own::Mode if get => Ok(Reply::Response(live.script.respond_mode())),
@@ -45,7 +47,17 @@ pub async fn answer(
         Own::Script | Own::Mode | Own::Plain(_) => Err(not_allowed("GET")),
         Own::Unknown => Err(error(StatusCode::NOT_FOUND, "no such endpoint of Pollcast")),
     };
-    result.unwrap_or_else(|response| Reply::Response(*response))
+    match result.unwrap_or_else(|response| Reply::Response(*response)) {
+        Reply::Response(mut response) if bodied => {
+            // Its body may be unread. RFC 9112 §9.3: "A server MUST read the entire request message
+            // body or close the connection after sending its response; otherwise, the remaining
+            // data on a persistent connection would be misinterpreted as the next request."
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+            Reply::Response(response)
+        }
+        reply => reply,
+    }
 }
 
 async fn stream(
