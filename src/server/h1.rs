@@ -137,7 +137,7 @@ impl<H: Handler> Service<Request<Incoming>> for Answers<H> {
         Box::pin(async move {
             let head_only = req.method() == Method::HEAD;
             let handshake = is_handshake(req.headers());
-            match shared.handler.handle(req, client).await {
+            match shared.handler.handle(req.map(Body::Incoming), client).await {
                 Reply::Response(response) => Ok(match signs.refused(request) {
                     // What went wrong is known here better than by the handler, to which the body
                     // only broke off.

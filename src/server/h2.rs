@@ -5,13 +5,13 @@ use super::multiplex::{Open, Requests, Spawner, Told};
 use super::refuse::Refusal;
 use super::websocket::{self, Handshake};
 use super::wire::{Signs, Wire};
-use super::{Client, Handler, Reply, Settings, tunnel};
+use super::{Client, Handler, Reply, Settings, tunnel, upload};
 use crate::drain::Drain;
 use crate::error::{Cause, Error};
 use crate::http::{Body, BoxError, Frame, Frames};
 use bytes::Bytes;
 use http::header::CONNECTION;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::{Frame as BodyFrame, Incoming};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -141,14 +141,19 @@ async fn answer<H: Handler>(
     open: Open,
 ) -> Result<Response<Told>, Infallible> {
     if let Some(refusal) = refused(&req, &shared.settings) {
-        let mut response = refusal.response();
-        // RFC 9113 §8.2.2: connections are no affair of messages here.
-        response.headers_mut().remove(CONNECTION);
-        return Ok(response.map(|body| Told::new(body, open)));
+        return Ok(unframed(refusal).map(|body| Told::new(body, open)));
     }
     let head_only = req.method() == Method::HEAD;
     let (req, handshake) = websocket::translate(req);
+    let (req, upload) = upload::limit(req, shared.settings.client_body);
     let response = match (shared.handler.handle(req, client).await, handshake) {
+        // What went wrong is known here better than by the handler, to which the body only broke
+        // off.
+        (Reply::Response(response), _)
+            if upload.is_set() && response.status() == StatusCode::BAD_REQUEST =>
+        {
+            unframed(Refusal::Stalled)
+        }
         // An answer that is no WebSocket, though it is fine: to the client it would look like one.
         (Reply::Response(response), Some(_)) if response.status().is_success() => {
             Error::from(Cause::Malformed).response()
@@ -165,6 +170,13 @@ async fn answer<H: Handler>(
         (Reply::Tunnel { .. }, None) => Error::from(Cause::Internal).response(),
     };
     Ok(response.map(|body| Told::new(body, open)))
+}
+
+/// The answer to what is refused. RFC 9113 §8.2.2: connections are no affair of messages here.
+fn unframed(refusal: Refusal) -> Response<Body> {
+    let mut response = refusal.response();
+    response.headers_mut().remove(CONNECTION);
+    response
 }
 
 /// Why a request isn't let in, if it isn't. Framing and syntax are HTTP/2's own affair.

@@ -16,6 +16,7 @@ mod refuse;
 mod tls;
 mod transport;
 mod tunnel;
+mod upload;
 mod websocket;
 mod wire;
 
@@ -26,7 +27,6 @@ use crate::config::Config;
 pub use crate::http::Client;
 use crate::http::{Body, Frames};
 use http::{Request, Response};
-use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
 use std::future::Future;
 use std::time::Duration;
@@ -34,7 +34,7 @@ use std::time::Duration;
 /// Answers requests. Cloned per request: a reference count at most.
 pub trait Handler: Clone + Send + Sync + 'static {
     /// Answers one request. Dropped in mid-work if the client leaves.
-    fn handle(&self, req: Request<Incoming>, client: Client) -> impl Future<Output = Reply> + Send;
+    fn handle(&self, req: Request<Body>, client: Client) -> impl Future<Output = Reply> + Send;
 }
 
 /// What a request becomes.

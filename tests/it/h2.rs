@@ -309,3 +309,46 @@ async fn frames_that_make_the_server_reset_streams_end_the_connection() {
     .await;
     client.gone().await;
 }
+
+#[tokio::test]
+async fn an_upload_that_stops_is_given_up_and_other_requests_go_on() {
+    let (origin, proxy) = start(|config| config.timeouts.client_body = SHORT).await;
+    let (mut send, _ended) = connect(&proxy, 1 << 20).await;
+    let put = |path: &str| Request::put(format!("http://app{path}")).body(()).unwrap();
+    let (response, mut up) = send.send_request(put("/stops"), false).unwrap();
+    up.send_data(Bytes::from("half"), false).unwrap();
+    let mut peer = origin.accept().await;
+    peer.read_until("half").await;
+    let response = soon("an answer", response).await.unwrap();
+    assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+    assert!(!response.headers().contains_key("connection"));
+    let text = text(response.into_body()).await;
+    assert!(text.contains("timeouts.client_body"), "{text}");
+    peer.gone().await;
+    // The same connection goes on, with an upload that rests for as long but waits for its origin.
+    let (response, mut up) = send.send_request(put("/goes-on"), false).unwrap();
+    up.send_data(Bytes::from("whole"), true).unwrap();
+    let mut peer = origin.accept().await;
+    peer.read_until("whole").await;
+    tokio::time::sleep(SHORT * 3).await;
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    assert_eq!(soon("an answer", response).await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_upload_that_stops_behind_its_answers_head_breaks_the_answer_off() {
+    let (origin, proxy) = start(|config| config.timeouts.client_body = SHORT).await;
+    let (mut send, _ended) = connect(&proxy, 1 << 20).await;
+    let put = Request::put("http://app/early").body(()).unwrap();
+    let (response, mut up) = send.send_request(put, false).unwrap();
+    up.send_data(Bytes::from("half"), false).unwrap();
+    let mut peer = origin.accept().await;
+    peer.read_until("half").await;
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome").await;
+    let response = soon("an answer", response).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let mut body = response.into_body();
+    assert_eq!(soon("bytes", body.data()).await.unwrap().unwrap(), "some");
+    peer.gone().await;
+    assert!(soon("the end", body.data()).await.unwrap().is_err());
+}

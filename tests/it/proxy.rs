@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use pollcast::config::Config;
 use pollcast::drain::Drain;
 use pollcast::error::Error;
@@ -70,12 +69,12 @@ struct Pass {
 }
 
 impl Handler for Pass {
-    async fn handle(&self, req: Request<Incoming>, client: Client) -> Reply {
+    async fn handle(&self, req: Request<Body>, client: Client) -> Reply {
         if req.uri().path() == "/stream" {
             let head = Response::builder().header("content-type", "text/event-stream");
             return Reply::Stream { head: head.body(()).unwrap(), frames: self.feed.open() };
         }
-        let answer = self.pass(req.map(Body::Incoming), client).await;
+        let answer = self.pass(req, client).await;
         answer.unwrap_or_else(|error| Reply::Response(error.response()))
     }
 }

@@ -24,7 +24,6 @@ use crate::telemetry::Metrics;
 use crate::upstream::{Passed, Upstream};
 use arc_swap::ArcSwap;
 use http::Request;
-use hyper::body::Incoming;
 use std::sync::Arc;
 
 /// Everything a request may need. Clones share it.
@@ -58,7 +57,7 @@ impl Dispatch {
 }
 
 impl Handler for Dispatch {
-    async fn handle(&self, req: Request<Incoming>, client: Client) -> Reply {
+    async fn handle(&self, req: Request<Body>, client: Client) -> Reply {
         let shared = self.0.as_ref();
         match answer(shared, req, client).await {
             Ok(reply) => reply,
@@ -71,11 +70,7 @@ impl Handler for Dispatch {
     }
 }
 
-async fn answer(
-    shared: &Shared,
-    mut req: Request<Incoming>,
-    client: Client,
-) -> Result<Reply, Error> {
+async fn answer(shared: &Shared, mut req: Request<Body>, client: Client) -> Result<Reply, Error> {
     let live = shared.live.load_full();
     name_host(&mut req);
     let decision = route::decide(&live.config, req.method(), req.uri(), req.headers());
@@ -93,7 +88,7 @@ async fn answer(
         }
         Decision::Watched { watch, mode, mark } if mode >= Mode::Collapse => {
             let watched = Watched::new(shared, &live, watch, &req);
-            let answer = Box::pin(watched.answer(req.map(Body::Incoming), mark, client));
+            let answer = Box::pin(watched.answer(req, mark, client));
             answer.await.map(Reply::Response)
         }
         Decision::Write => Box::pin(write(shared, &live, req, client)).await,
@@ -104,7 +99,7 @@ async fn answer(
 /// Writes the host of the target where the origin will read it: otherwise a topic would be keyed by
 /// another host than the origin is asked for, and one host's answer would be pushed to the other's
 /// pages. Two `Host` lines stay, to be refused.
-fn name_host(req: &mut Request<Incoming>) {
+fn name_host(req: &mut Request<Body>) {
     let lines = req.headers().get_all(http::header::HOST).iter().count();
     if let Some(host) = fields::named_host(req.uri()).filter(|_| lines < 2) {
         let headers = std::mem::take(req.headers_mut());
@@ -116,14 +111,14 @@ fn name_host(req: &mut Request<Incoming>) {
 async fn write(
     shared: &Shared,
     live: &Live,
-    req: Request<Incoming>,
+    req: Request<Body>,
     client: Client,
 ) -> Result<Reply, Error> {
     let identity = live.keyer.identify(req.headers());
     let (hub, metrics) = (shared.hub.clone(), shared.metrics.clone());
     let write = Write::new(hub, metrics, req.uri().path(), identity);
     shared.metrics.origin_request();
-    let response = shared.upstream.forward(req.map(Body::Incoming), client).await?;
+    let response = shared.upstream.forward(req, client).await?;
     // Before the client learns of it: what it reads next must not be from before.
     write.answered(response.status());
     Ok(Reply::Response(response))
@@ -133,7 +128,7 @@ async fn write(
 async fn pass(
     shared: &Shared,
     live: &Live,
-    req: Request<Incoming>,
+    req: Request<Body>,
     client: Client,
 ) -> Result<Reply, Error> {
     shared.metrics.origin_request();
@@ -144,7 +139,7 @@ async fn pass(
         parts.headers = live.injector.request(&facts, std::mem::take(&mut parts.headers));
         facts
     });
-    let req = Request::from_parts(parts, Body::Incoming(body));
+    let req = Request::from_parts(parts, body);
     let response = shared.upstream.forward(req, client).await?;
     Ok(Reply::Response(match facts {
         Some(facts) => live.injector.response(&facts, response),
@@ -153,9 +148,9 @@ async fn pass(
 }
 
 /// A WebSocket: the origin, and then bytes both ways.
-async fn tunnel(shared: &Shared, req: Request<Incoming>, client: Client) -> Result<Reply, Error> {
+async fn tunnel(shared: &Shared, req: Request<Body>, client: Client) -> Result<Reply, Error> {
     shared.metrics.origin_request();
-    Ok(match shared.upstream.tunnel(req.map(Body::Incoming), client).await? {
+    Ok(match shared.upstream.tunnel(req, client).await? {
         Passed::Response(response) => Reply::Response(response),
         Passed::Tunnel { head, origin } => Reply::Tunnel { head, origin },
     })

@@ -15,7 +15,6 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -31,7 +30,7 @@ pub async fn answer(
     shared: &Shared,
     live: &Arc<Live>,
     (own, client): (Own, Client),
-    mut req: Request<Incoming>,
+    mut req: Request<Body>,
 ) -> Reply {
     // What concerns the client's connection isn't the central poll's.
     let headers = std::mem::take(req.headers_mut());
@@ -63,7 +62,7 @@ pub async fn answer(
 async fn stream(
     shared: &Shared,
     live: &Arc<Live>,
-    req: Request<Incoming>,
+    req: Request<Body>,
     client: Client,
 ) -> Result<Reply, Box<Response<Body>>> {
     same_origin(req.headers())?;
@@ -101,7 +100,7 @@ fn plain(
     shared: &Shared,
     live: &Arc<Live>,
     (at, client): (usize, Client),
-    req: &Request<Incoming>,
+    req: &Request<Body>,
 ) -> Result<Reply, Box<Response<Body>>> {
     same_origin(req.headers())?;
     if live.config.mode < Mode::Push {
