@@ -207,6 +207,7 @@ impl Proxy {
             ("log", !same(&old.config.log, &config.log)),
             ("timeouts", !same(&old.config.timeouts, &config.timeouts)),
             ("limits.connections", old.config.limits.connections != config.limits.connections),
+            ("limits.target", old.config.limits.target != config.limits.target),
             ("limits.head", old.config.limits.head != config.limits.head),
             (
                 "stream.write_timeout",

@@ -43,6 +43,10 @@ pub fn wire(data: &[u8]) {
     model.check(&whole);
     let cut = WORLD.with(|world| world.run(&pieces(data), model.answers()));
     model.check(&cut);
+    if data.starts_with(b"PRI * HTTP/2.0\r\n") {
+        // A connection error ends the other requests too: how far they were by then is chance.
+        return;
+    }
     let said = |seen: &Seen| seen.asked.requests.iter().map(meaning).collect::<Vec<_>>();
     assert_eq!(said(&whole), said(&cut), "a cut changes what the origin is asked");
 }
