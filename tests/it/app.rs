@@ -52,7 +52,8 @@ impl App {
         Self::launch(command, origin, "push", tables).await
     }
 
-    async fn launch(mut command: Command, origin: String, mode: &str, tables: &str) -> Self {
+    /// The whole of it: a command, and the configuration's lines.
+    pub async fn launch(mut command: Command, origin: String, mode: &str, tables: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         write_config(&dir, &origin, mode, tables);
         let mut child = command

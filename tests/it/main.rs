@@ -27,6 +27,7 @@ mod plain;
 mod proxy;
 mod refusals;
 mod reload;
+mod secrets;
 mod site;
 mod stream;
 mod takeover;
