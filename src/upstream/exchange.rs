@@ -353,6 +353,7 @@ impl Exchange {
         let answer = progress.wait(sender.send(req), self.0.head_limit).await;
         match answer.ok_or(Cause::HeadTimeout).map_err(Error::from)? {
             Ok(response) => Ok(self.body(response)),
+            Err(_) if progress.broke() => Err(Error::from(Cause::ClientLeft).into()),
             Err(failed) => {
                 let unserved = unserved(failed.error());
                 if unserved == Unserved::Connection {

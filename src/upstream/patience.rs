@@ -22,6 +22,8 @@ struct Counts {
     frames: AtomicU64,
     /// No more will be.
     over: AtomicBool,
+    /// It ended before its end.
+    broke: AtomicBool,
 }
 
 impl Progress {
@@ -46,6 +48,11 @@ impl Progress {
     /// True once nothing of the body is left to send.
     pub(super) fn is_over(&self) -> bool {
         self.0.as_ref().is_none_or(|counts| counts.over.load(Ordering::Relaxed))
+    }
+
+    /// True if the body broke off: what follows from that is the client's doing.
+    pub(super) fn broke(&self) -> bool {
+        self.0.as_ref().is_some_and(|counts| counts.broke.load(Ordering::Relaxed))
     }
 
     /// Waits for `answer`, but at most `limit` after the last sign of life in the body: a long
@@ -88,6 +95,9 @@ impl HttpBody for Counted {
         let frame = Pin::new(&mut self.body).poll_frame(cx).map_ok(crossing);
         if let Poll::Ready(frame) = &frame {
             self.counts.frames.fetch_add(1, Ordering::Relaxed);
+            if matches!(frame, Some(Err(_))) {
+                self.counts.broke.store(true, Ordering::Relaxed);
+            }
             if frame.is_none() || self.body.is_end_stream() {
                 self.counts.over.store(true, Ordering::Relaxed);
             }

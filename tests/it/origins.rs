@@ -116,6 +116,25 @@ async fn a_connection_that_died_meanwhile_is_no_failure() {
     }
 }
 
+#[tokio::test]
+async fn an_upload_that_stops_costs_the_others_no_connection() {
+    for kind in [Kind::TlsHttp2, Kind::ClearHttp2] {
+        let backend = Backend::start(kind).await;
+        let tables = format!("{WATCH}{FAST}[timeouts]\nclient_body = \"100ms\"\n");
+        let app = App::before(backend.config(), &tables).await;
+        for _ in 0..3 {
+            assert_eq!(app.get("/seen", "").await.status(), 200, "{kind:?}");
+            let half = "PUT /echo HTTP/1.1\r\nHost: app\r\nContent-Length: 9\r\n\r\nhalf";
+            let mut client = Peer::connect(app.addr).await;
+            client.send(half).await;
+            let text = client.read_to_end().await.0;
+            assert!(text.starts_with("HTTP/1.1 408 "), "{kind:?}: {text}");
+        }
+        assert_eq!(app.get("/seen", "").await.status(), 200, "{kind:?}");
+        assert_eq!(backend.connections(), 1, "{kind:?}");
+    }
+}
+
 /// An HTTP/2 origin that answers only every second time it is asked, and resets streams else.
 /// Returns its address and what it was asked for.
 async fn fickle(reason: h2::Reason, seen: Arc<Mutex<Vec<String>>>) -> SocketAddr {
