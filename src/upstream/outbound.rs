@@ -176,11 +176,14 @@ pub(super) fn max_forwards(map: &HeaderMap) -> Option<u32> {
 }
 
 /// An HTTP/1.1 request as HTTP/2 says it: host and scheme in the target, no fields of the
-/// connection.
+/// connection. One that is HTTP/2 already, since a connection gave it back unsent, stays as it is.
 ///
 /// # Errors
 /// The host isn't one.
 pub(super) fn multiplexed(req: Request<Body>, secure: bool) -> Result<Request<Body>, Error> {
+    if req.uri().authority().is_some() && !req.headers().contains_key(HOST) {
+        return Ok(req);
+    }
     let (mut parts, body) = req.into_parts();
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
@@ -266,6 +269,9 @@ mod tests {
             (req.uri().to_string().as_str(), req.headers().len()),
             ("https://app:81/x?y", 1)
         );
+        // For the second try.
+        let req = multiplexed(req, true).unwrap();
+        assert_eq!(req.uri(), "https://app:81/x?y");
         let req = single(req);
         assert_eq!(req.uri(), "/x?y");
         assert_eq!(req.headers()[HOST], "app:81");

@@ -117,6 +117,34 @@ async fn a_connection_that_died_meanwhile_is_no_failure() {
 }
 
 #[tokio::test]
+async fn a_crowd_survives_the_end_of_the_connection_that_it_shares() {
+    for kind in [Kind::TlsHttp2, Kind::ClearHttp2] {
+        let (backend, app) = start(kind).await;
+        assert_eq!(app.get("/seen", "").await.status(), 200, "{kind:?}");
+        for _ in 0..5 {
+            let mut tasks = tokio::task::JoinSet::new();
+            for _ in 0..40 {
+                let addr = app.addr;
+                tasks.spawn(async move {
+                    let mut peer = Peer::connect(addr).await;
+                    peer.send("GET /seen HTTP/1.1\r\nHost: app\r\n\r\n").await;
+                    peer.read_head().await
+                });
+            }
+            let mut left = 40;
+            while let Some(head) = soon("an answer", tasks.join_next()).await {
+                let head = head.unwrap();
+                assert!(head.starts_with("HTTP/1.1 200 "), "{kind:?}: {head}");
+                left -= 1;
+                if left == 30 {
+                    backend.cut();
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_upload_that_stops_costs_the_others_no_connection() {
     for kind in [Kind::TlsHttp2, Kind::ClearHttp2] {
         let backend = Backend::start(kind).await;
