@@ -122,8 +122,8 @@ fn meaning(request: &Message) -> Message {
 fn is_same(sent: &Message, got: &Message) -> bool {
     let (sent_words, got_words) = (sent.words(), got.words());
     let target = sent_words[1];
-    // RFC 9112 §3.2.1: "If the target URI's path component is empty, the client MUST send "/" as the
-    // path within the origin-form of request-target."
+    // RFC 9112 §3.2.1: "If the target URI's path component is empty, the client MUST send "/" as
+    // the path within the origin-form of request-target."
     let pathless = got_words[1].strip_prefix(b"/").filter(|rest| rest.starts_with(b"?"));
     let same_target = target == got_words[1]
         || !target.starts_with(b"/") && pathless.is_some_and(|query| target.ends_with(query))
