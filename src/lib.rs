@@ -20,6 +20,7 @@
 //! | [`delta`] | copy/insert operations, check, JSON Patch |
 //! | [`error`] | whose fault, which status |
 //! | [`drain`] | tasks that leaving waits for |
+//! | [`silence`] | how long nothing has moved |
 //! | [`http`] | body type, field rules |
 //! | [`config`] | file form → checked form |
 //! | [`telemetry`] | tracing, every metric family |
@@ -65,6 +66,7 @@ pub mod rollout;
 pub mod route;
 pub mod server;
 pub mod shim;
+pub mod silence;
 pub mod stream;
 pub mod telemetry;
 pub mod upstream;

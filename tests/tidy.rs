@@ -45,7 +45,7 @@ fn passthrough_imports_no_push_machinery() {
 }
 
 #[test]
-fn only_the_central_poll_names_its_client() {
+fn only_upstream_connects_to_the_origin() {
     hold(&rust("src/"), imports::http_client);
 }
 

@@ -3,7 +3,6 @@
 
 mod accept;
 mod connection;
-mod deadline;
 pub mod dispatch;
 mod event_stream;
 mod gate;

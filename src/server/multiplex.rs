@@ -5,9 +5,9 @@
 //! library asked for last. It asks for a piece of the body only when the client's window has room,
 //! so that an answer whose last piece was given and which isn't asked again waits for the client.
 
-use super::deadline::Deadline;
 use crate::drain::Drain;
 use crate::http::{Body, BoxError};
+use crate::silence::Silence;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::cell::Cell;
@@ -181,7 +181,7 @@ where
 /// shut for `limit`.
 async fn patient<F: Future>(task: F, limit: Duration) {
     let mut task = pin!(task);
-    let mut deadline = Deadline::default();
+    let mut silence = Silence::new(limit);
     let mut shut = false;
     poll_fn(|cx| {
         SAID.set(Said::Nothing);
@@ -193,10 +193,10 @@ async fn patient<F: Future>(task: F, limit: Duration) {
             Said::Later => shut = false,
             Said::Piece => {
                 shut = true;
-                deadline.moved();
+                silence.broken();
             }
         }
-        if shut { deadline.poll_over(cx, limit) } else { Poll::Pending }
+        if shut { silence.poll_over(cx) } else { Poll::Pending }
     })
     .await;
 }

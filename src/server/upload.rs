@@ -1,8 +1,8 @@
 //! An upload over HTTP/2 that stops. HTTP/1.1 has its own limit, at the socket ([`super::wire`]):
 //! here other requests move on the same connection.
 
-use super::deadline::Deadline;
 use crate::http::{Body, BoxError};
+use crate::silence::Silence;
 use bytes::Bytes;
 use http::Request;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -32,8 +32,7 @@ struct Stalled;
 /// A body that is given up when somebody has waited for more of it for too long.
 struct Upload {
     incoming: Incoming,
-    deadline: Deadline,
-    limit: Duration,
+    silence: Silence,
     given_up: GivenUp,
 }
 
@@ -45,7 +44,7 @@ pub(super) fn limit(req: Request<Incoming>, limit: Duration) -> (Request<Body>, 
             return Body::Incoming(incoming);
         }
         let given_up = given_up.clone();
-        Body::boxed(Upload { incoming, deadline: Deadline::default(), limit, given_up })
+        Body::boxed(Upload { incoming, silence: Silence::new(limit), given_up })
     });
     (req, given_up)
 }
@@ -60,10 +59,10 @@ impl HttpBody for Upload {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
         if let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) {
-            this.deadline.moved();
+            this.silence.broken();
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        if this.deadline.poll_over(cx, this.limit).is_pending() {
+        if this.silence.poll_over(cx).is_pending() {
             return Poll::Pending;
         }
         this.given_up.0.store(true, Ordering::Relaxed);

@@ -3,18 +3,17 @@
 //! whether all that was written has gone out.
 
 use super::Settings;
-use super::deadline::Deadline;
 use super::gate::{Bounds, Gate};
 use super::interim::Interims;
 use super::refuse::Refusal;
 use super::transport::Transport;
+use crate::silence::Silence;
 use bytes::{Buf as _, Bytes};
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bits of a refusal's number beside the number of its request.
@@ -86,13 +85,9 @@ pub(super) struct Wire {
     /// Looks at what a client of HTTP/1.1 sends; boxed, since HTTP/2 has none.
     gate: Option<Box<Gate>>,
     /// Runs while a request's body doesn't come.
-    body: Deadline,
+    body: Silence,
     /// Runs while the client takes nothing.
-    write: Deadline,
-    /// `timeouts.client_body`.
-    body_limit: Duration,
-    /// `timeouts.client_write`.
-    write_limit: Duration,
+    write: Silence,
     /// For the driver.
     signs: Signs,
 }
@@ -113,10 +108,8 @@ impl Wire {
             ending: b"",
             interim: Bytes::new(),
             gate: gated.then(|| Box::new(Gate::new(bounds))),
-            body: Deadline::default(),
-            write: Deadline::default(),
-            body_limit: settings.client_body,
-            write_limit: settings.client_write,
+            body: Silence::new(settings.client_body),
+            write: Silence::new(settings.client_write),
             signs,
         }
     }
@@ -145,7 +138,7 @@ impl Wire {
     /// What was read from `start` on passes the gate.
     fn pass(&mut self, buf: &mut ReadBuf<'_>, start: usize) -> io::Result<()> {
         let Some(gate) = &mut self.gate else { return Ok(()) };
-        self.body.moved();
+        self.body.broken();
         let Some(cut) = gate.see(&buf.filled()[start..]) else { return Ok(()) };
         self.signs.refuse(gate.heads(), cut.refusal);
         buf.set_filled(start + cut.keep);
@@ -159,7 +152,7 @@ impl Wire {
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Some(gate) = self.gate.as_ref().filter(|gate| gate.in_body()) {
             let request = gate.heads();
-            if self.body.poll_over(cx, self.body_limit).is_ready() {
+            if self.body.poll_over(cx).is_ready() {
                 self.signs.refuse(request, Refusal::Stalled);
                 return Poll::Ready(Err(ErrorKind::TimedOut.into()));
             }
@@ -192,10 +185,10 @@ impl Wire {
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.write.moved();
+            self.write.broken();
             return written;
         }
-        let over = self.write.poll_over(cx, self.write_limit);
+        let over = self.write.poll_over(cx);
         over.map(|()| Err(ErrorKind::TimedOut.into()))
     }
 

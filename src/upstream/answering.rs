@@ -1,8 +1,8 @@
 //! The body of an answer, which drives the connection that it comes on.
 
 use super::pool::{Conn, Pool};
-use super::silence::Silence;
 use crate::http::{Body, BoxError, crossing};
+use crate::silence::Silence;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -68,7 +68,7 @@ impl HttpBody for Answering {
             return Poll::Ready(Some(Err(error)));
         }
         match this.next(cx) {
-            Poll::Pending if this.silence.is_over(cx) => {
+            Poll::Pending if this.silence.poll_over(cx).is_ready() => {
                 this.line = None;
                 Poll::Ready(Some(Err("the origin stopped in the middle of its answer".into())))
             }

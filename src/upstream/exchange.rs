@@ -8,11 +8,11 @@ use super::link::{self, Link};
 use super::outbound::{multiplexed, single};
 use super::patience::Progress;
 use super::pool::{Conn, Pool};
-use super::silence::Silence;
 use crate::config::{Config, OriginProtocol};
 use crate::drain::Drain;
 use crate::error::{Cause, Error};
 use crate::http::Body;
+use crate::silence::Silence;
 use http::{Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -295,7 +295,7 @@ impl Exchange {
             if std::mem::replace(&mut frames, sent) != sent {
                 silence.broken();
             }
-            if silence.is_over(cx) { Poll::Ready(Step::Late) } else { Poll::Pending }
+            silence.poll_over(cx).map(|()| Step::Late)
         });
         let aged = *served;
         let answer = match step.await {

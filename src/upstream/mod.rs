@@ -12,7 +12,6 @@ mod link;
 mod outbound;
 mod patience;
 mod pool;
-mod silence;
 mod trust;
 mod tunnel;
 

@@ -5,8 +5,8 @@
 //! connection along.
 
 use super::link::{Heard, Line};
-use super::silence::Silence;
 use crate::http::Body;
+use crate::silence::Silence;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::fmt;

@@ -140,8 +140,8 @@ async fn a_crowd_survives_the_end_of_the_connection_that_it_shares() {
                     backend.cut();
                 }
             }
-            // A request has one second try: none may meet the end of two connections, this one's and
-            // the next round's.
+            // A request has one second try: none may meet the end of two connections, this one's
+            // and the next round's.
             assert_eq!(app.get("/seen", "").await.status(), 200, "{kind:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! How long nothing has come.
+//! How long nothing has moved.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,7 +7,8 @@ use tokio::time::{Instant, Sleep};
 
 /// Notices when somebody has waited too long. What moves costs no timer: one is armed by the first
 /// wait, and looked at again only when it fires.
-pub(super) struct Silence {
+#[derive(Debug)]
+pub struct Silence {
     /// Longest wait.
     limit: Duration,
     /// Since when there is a wait.
@@ -17,17 +18,20 @@ pub(super) struct Silence {
 }
 
 impl Silence {
-    pub(super) fn new(limit: Duration) -> Self {
+    /// Over after so long a wait.
+    #[must_use]
+    pub fn new(limit: Duration) -> Self {
         Self { limit, since: None, timer: None }
     }
 
-    /// Something came.
-    pub(super) fn broken(&mut self) {
+    /// Something moved.
+    pub fn broken(&mut self) {
         self.since = None;
     }
 
-    /// Nothing came. True if it has been so for too long; else the task is woken when it will be.
-    pub(super) fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Nothing moves at present. Ready once that has lasted for too long; else the task is woken
+    /// when it will have.
+    pub fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // The wait begins when somebody begins to wait: while a slow reader takes its time, nobody
         // does.
         let since = *self.since.get_or_insert_with(Instant::now);
@@ -35,11 +39,11 @@ impl Silence {
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         while timer.as_mut().poll(cx) == Poll::Ready(()) {
             if Instant::now() >= deadline {
-                return true;
+                return Poll::Ready(());
             }
             timer.as_mut().reset(deadline);
         }
-        false
+        Poll::Pending
     }
 }
 
@@ -53,16 +57,14 @@ mod tests {
         let start = Instant::now();
         let mut silence = Silence::new(Duration::from_secs(10));
         for _ in 0..3 {
-            let some = tokio::time::timeout(
-                Duration::from_secs(6),
-                poll_fn(|cx| if silence.is_over(cx) { Poll::Ready(()) } else { Poll::Pending }),
-            );
+            let some =
+                tokio::time::timeout(Duration::from_secs(6), poll_fn(|cx| silence.poll_over(cx)));
             assert!(some.await.is_err());
             silence.broken();
         }
         // Nobody waits here.
         tokio::time::sleep(Duration::from_secs(60)).await;
-        poll_fn(|cx| if silence.is_over(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
+        poll_fn(|cx| silence.poll_over(cx)).await;
         assert_eq!(start.elapsed(), Duration::from_secs(18 + 60 + 10));
     }
 }
