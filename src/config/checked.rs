@@ -1,6 +1,6 @@
 //! The checked form: every value is usable as it stands.
 
-use super::Glob;
+use super::{Glob, Service};
 use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -60,6 +60,8 @@ pub struct Config {
     pub identity: Identity,
     /// The polled endpoints; the first that matches counts.
     pub watches: Vec<Watch>,
+    /// Pages of other hosts.
+    pub cors: Cors,
     /// The script tag in HTML.
     pub inject: Inject,
     /// TLS for clients.
@@ -175,10 +177,38 @@ pub struct Watch {
     pub percent: u8,
     /// How often to poll centrally.
     pub interval: Interval,
+    /// Who may share one central poll.
+    pub audience: Audience,
+    /// What it takes before a state that one identity was shown goes to another.
+    pub proof: Proof,
+    /// Credentials of its own for central polls; `None` is those of the subscribers.
+    pub poll_as: Option<Service>,
+    /// Share answers that say `Cache-Control: private` or set an identity cookie all the same.
+    pub share_private: bool,
     /// Globs over the paths of writes that hint this watch, beside the default path rule.
     pub write_hints: Vec<Glob>,
     /// JSON pointers that don't count as a change (unescaped reference tokens each).
     pub ignore: Vec<Vec<String>>,
+}
+
+/// Who may share one central poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Audience {
+    /// Who sends the same credentials.
+    Credential,
+    /// All whom the origin lets see it: they get the same bytes.
+    Shared,
+    /// Anyone; central polls carry no credentials.
+    Public,
+}
+
+/// What it takes before a state that one identity was shown goes to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// Two identities were shown it by requests of their own.
+    Two,
+    /// Every identity must have been shown it by a request of its own.
+    Each,
 }
 
 /// How often to poll centrally.
@@ -188,6 +218,13 @@ pub enum Interval {
     Auto,
     /// This often, whatever the apps do (where hints can be trusted).
     Every(Duration),
+}
+
+/// Pages of other hosts.
+#[derive(Clone, Debug, Default)]
+pub struct Cors {
+    /// Origins (scheme, host, port; as browsers write them) whose pages may open streams.
+    pub origins: Vec<String>,
 }
 
 /// The script tag in HTML.
@@ -240,6 +277,8 @@ pub struct Limits {
     pub connections: usize,
     /// Event streams at once.
     pub streams: usize,
+    /// Event streams of one client address at once.
+    pub streams_per_client: usize,
     /// Topics in memory.
     pub topics: usize,
     /// Topics of one stream.

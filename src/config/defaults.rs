@@ -1,8 +1,9 @@
 //! What counts where the operator says nothing.
 
 use super::{
-    Admin, Config, Csp, Forwarding, ForwardingField, Glob, Identity, Inject, Interval, Limits, Log,
-    LogFormat, Mode, OriginHost, OriginProtocol, Poll, StreamTimes, Timeouts, Tls, Watch,
+    Admin, Audience, Config, Cors, Csp, Forwarding, ForwardingField, Glob, Identity, Inject,
+    Interval, Limits, Log, LogFormat, Mode, OriginHost, OriginProtocol, Poll, Proof, StreamTimes,
+    Timeouts, Tls, Watch,
 };
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -30,6 +31,7 @@ impl Config {
                 irrelevant: Vec::new(),
             },
             watches: Vec::new(),
+            cors: Cors::default(),
             inject: Inject { enabled: true, csp: Csp::Leave },
             tls: Tls::default(),
             admin: Admin { listen: Some(SocketAddr::from(([127, 0, 0, 1], 9090))) },
@@ -57,6 +59,7 @@ impl Default for Limits {
         Self {
             connections: 20_000,
             streams: 10_000,
+            streams_per_client: 1000,
             topics: 10_000,
             topics_per_stream: 100,
             body: 1 << 20,
@@ -124,6 +127,10 @@ impl Watch {
             mode: Mode::Push,
             percent: 100,
             interval: Interval::Auto,
+            audience: Audience::Credential,
+            proof: Proof::Two,
+            poll_as: None,
+            share_private: false,
             write_hints: Vec::new(),
             ignore: Vec::new(),
         }

@@ -168,6 +168,10 @@ impl Draft<'_> {
         watch.mode = form.mode.unwrap_or(watch.mode);
         watch.percent = form.percent.unwrap_or(watch.percent);
         watch.interval = form.interval.unwrap_or(watch.interval);
+        watch.audience = form.audience.unwrap_or(watch.audience);
+        watch.proof = form.proof.unwrap_or(watch.proof);
+        watch.poll_as = form.poll_as;
+        watch.share_private = form.share_private;
         watch.write_hints = form.write_hints;
         watch.ignore = form.ignore;
         let n = self.config.watches.len();

@@ -3,9 +3,11 @@
 //! that none of them can drift.
 
 use super::nouns as noun;
+use super::service::service;
 use super::value::{Read, Value, duration, list, number, size, truth, word};
 use super::{
-    Config, Csp, ForwardingField, Glob, Interval, LogFormat, Mode, OriginHost, OriginProtocol,
+    Audience, Config, Csp, ForwardingField, Glob, Interval, LogFormat, Mode, OriginHost,
+    OriginProtocol, Proof, Service,
 };
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -39,6 +41,14 @@ pub(super) struct WatchForm {
     pub percent: Option<u8>,
     /// How often to poll centrally.
     pub interval: Option<Interval>,
+    /// Who may share one central poll.
+    pub audience: Option<Audience>,
+    /// What sharing takes.
+    pub proof: Option<Proof>,
+    /// Credentials for central polls.
+    pub poll_as: Option<Service>,
+    /// Share what says that it is private.
+    pub share_private: bool,
     /// From `hints`.
     pub write_hints: Vec<Glob>,
     /// JSON pointers.
@@ -70,6 +80,7 @@ const GIB: usize = 1 << 30;
 pub(super) static SECTIONS: &[Section] = &[
     Section { name: "", keys: TOP },
     Section { name: "identity", keys: IDENTITY },
+    Section { name: "cors", keys: CORS },
     Section { name: "inject", keys: INJECT },
     Section { name: "forwarding", keys: FORWARDING },
     Section { name: "tls", keys: TLS },
@@ -120,10 +131,19 @@ pub(super) static WATCH: &[Key<WatchForm>] = &[
     key("mode", |w, v| put(&mut w.mode, noun::mode(v).map(Some))),
     key("percent", |w, v| put(&mut w.percent, number(v, 0..=100).map(Some))),
     key("interval", |w, v| put(&mut w.interval, noun::interval(v, ms(10, DAY)).map(Some))),
-    key("audience", |_, v| noun::audience(v)),
+    key("audience", |w, v| put(&mut w.audience, audience(v).map(Some))),
+    key("proof", |w, v| {
+        let proofs = [("two", Proof::Two), ("each", Proof::Each)];
+        put(&mut w.proof, word(v, &proofs).map(Some))
+    }),
+    key("poll_as", |w, v| put(&mut w.poll_as, service(v))),
+    key("share_private", |w, v| put(&mut w.share_private, truth(v))),
     key("hints", |w, v| put(&mut w.write_hints, list(v, "write:/api/todos/**", noun::hint))),
     key("ignore", |w, v| put(&mut w.ignore, list(v, "/generatedAt", noun::pointer))),
 ];
+
+static CORS: &[Key<Config>] =
+    &[key("origins", |c, v| put(&mut c.cors.origins, list(v, "https://app.example", noun::page)))];
 
 static INJECT: &[Key<Config>] = &[
     key("enabled", |c, v| put(&mut c.inject.enabled, truth(v))),
@@ -155,6 +175,9 @@ static LOG: &[Key<Config>] = &[
 static LIMITS: &[Key<Config>] = &[
     key("connections", |c, v| put(&mut c.limits.connections, number(v, 1..=1_000_000))),
     key("streams", |c, v| put(&mut c.limits.streams, number(v, 1..=1_000_000))),
+    key("streams_per_client", |c, v| {
+        put(&mut c.limits.streams_per_client, number(v, 1..=1_000_000))
+    }),
     key("topics", |c, v| put(&mut c.limits.topics, number(v, 1..=1_000_000))),
     key("topics_per_stream", |c, v| put(&mut c.limits.topics_per_stream, number(v, 1..=1000))),
     key("body", |c, v| put(&mut c.limits.body, size(v, KIB..=64 * MIB))),
@@ -201,6 +224,15 @@ static TIMEOUTS: &[Key<Config>] = &[
     key("unready", |c, v| put(&mut c.timeouts.unready, duration(v, ms(0, HOUR)))),
     key("drain", |c, v| put(&mut c.timeouts.drain, duration(v, ms(0, HOUR)))),
 ];
+
+fn audience(value: &Value<'_>) -> Read<Audience> {
+    let audiences = [
+        ("credential", Audience::Credential),
+        ("shared", Audience::Shared),
+        ("public", Audience::Public),
+    ];
+    word(value, &audiences)
+}
 
 fn origin_protocol(value: &Value<'_>) -> Read<OriginProtocol> {
     let protocols = [

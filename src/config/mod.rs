@@ -12,19 +12,22 @@ mod follow;
 mod glob;
 mod keys;
 mod nouns;
+mod service;
 mod source;
 #[cfg(test)]
 mod tests;
 mod value;
 
 pub use checked::{
-    Admin, Config, Csp, Forwarding, ForwardingField, Identity, Inject, Interval, Limits, Log,
-    LogFormat, Mode, OriginHost, OriginProtocol, Poll, StreamTimes, Timeouts, Tls, Watch,
+    Admin, Audience, Config, Cors, Csp, Forwarding, ForwardingField, Identity, Inject, Interval,
+    Limits, Log, LogFormat, Mode, OriginHost, OriginProtocol, Poll, Proof, StreamTimes, Timeouts,
+    Tls, Watch,
 };
 pub use fault::Faults;
 pub use file::{Flags, parse};
 pub use follow::{Follow, watch_file};
 pub use glob::{Glob, GlobError};
+pub use service::Service;
 pub use source::{Source, load};
 
 /// A file with every key, its default and what changing it costs.

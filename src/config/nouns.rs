@@ -237,18 +237,18 @@ fn unescape(token: &str) -> Option<String> {
     valid.then(|| token.replace("~1", "/").replace("~0", "~"))
 }
 
-/// Who may share one central poll. One choice so far: the wider ones need proof that the origin
-/// shows all the same.
-pub(super) fn audience(value: &Value<'_>) -> Read<()> {
-    match text(value, "credential")? {
-        "credential" => Ok(()),
-        later @ ("shared" | "public") => {
-            let advice = "write \"credential\", or leave the key out";
-            refuse(value, format!("\"{later}\" isn't available in this version: {advice}"))
+/// The origin of a page, as browsers write it in `Origin`.
+pub(super) fn page(value: &Value<'_>) -> Read<String> {
+    let written = text(value, "https://app.example")?;
+    let origin = url::Url::parse(written).map(|url| url.origin().ascii_serialization());
+    match origin {
+        Ok(origin) if origin == written && written.starts_with("http") => Ok(origin),
+        Ok(origin) if origin.starts_with("http") => {
+            refuse(value, format!("\"{written}\" is no origin: write \"{origin}\""))
         }
-        other => {
-            let advice = "write \"credential\", the one audience of this version";
-            refuse(value, format!("\"{other}\" is unknown: {advice}"))
+        _ => {
+            let advice = "write scheme and host, as in \"https://app.example\"";
+            refuse(value, format!("\"{written}\" is no origin: {advice}"))
         }
     }
 }
