@@ -17,6 +17,7 @@ use crate::server::dispatch::{Complaints, Dispatch, Shared};
 use crate::server::{self, Settings, Tls};
 use crate::telemetry::Metrics;
 use crate::upstream::{HttpOrigin, Upstream};
+use crate::watch::Learnt;
 use arc_swap::ArcSwap;
 use leaving::Told;
 use manager::Manager;
@@ -41,6 +42,8 @@ struct Proxy {
     manager: Arc<Manager>,
     /// Keys identities; the same for the life of the process.
     secret: [u8; 32],
+    /// What the origin's `Vary` has taught; likewise.
+    learnt: Arc<Learnt>,
     /// Where clients connect.
     addr: SocketAddr,
     /// Where the operator connects.
@@ -126,7 +129,8 @@ impl Proxy {
         if let Some(tls) = settings.tls.clone() {
             drain.spawn(tls.follow(drain.clone()));
         }
-        let live = Live::new(config, secret, &metrics);
+        let learnt = Arc::new(Learnt::default());
+        let live = Live::new(config, (secret, &learnt), &metrics);
         let origin = Arc::new(HttpOrigin::new(upstream.clone(), &live.config));
         let parts = (drain.clone(), metrics.clone());
         let keyer = Arc::clone(&live.keyer);
@@ -149,7 +153,20 @@ impl Proxy {
         tracing::info!(%addr, admin = admin.map(tracing::field::display),
             origin = %config.origin, mode = %config.mode, "listening");
         let drain = drain.clone();
-        Ok(Self { live, hub, upstream, metrics, ready, drain, desk, manager, secret, addr, admin })
+        Ok(Self {
+            live,
+            hub,
+            upstream,
+            metrics,
+            ready,
+            drain,
+            desk,
+            manager,
+            secret,
+            learnt,
+            addr,
+            admin,
+        })
     }
 
     /// One line for the service manager.
@@ -230,7 +247,7 @@ impl Proxy {
         };
         let rules_changed = rules(&kept) != rules(&old.config);
         let (mode, retry) = (kept.mode, kept.stream.off_retry);
-        let live = Live::new(kept, self.secret, &self.metrics);
+        let live = Live::new(kept, (self.secret, &self.learnt), &self.metrics);
         self.upstream.reconfigure(&live.config);
         let origin = Arc::new(HttpOrigin::new(self.upstream.clone(), &live.config));
         self.hub.reconfigure(&live.config, origin, Arc::clone(&live.keyer));
@@ -241,6 +258,7 @@ impl Proxy {
         } else if rules_changed {
             // Clients come back at once and are told what still is pushed.
             self.hub.bye("lifetime", Duration::from_millis(500));
+            self.hub.renew();
         }
     }
 }

@@ -64,13 +64,14 @@ fn trimmed(path: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Glob, Watch};
+    use crate::config::{Audience, Glob, Watch};
     use std::sync::Arc;
 
     fn hit(written: &str, topic: &str) -> bool {
         let mut watch = Watch::new(Glob::new("/**").unwrap());
         watch.write_hints = vec![Glob::new("/rpc/*").unwrap()];
-        touches(written, &About { watch: Arc::new(watch), path: topic.to_owned() })
+        let (watch, audience) = (Arc::new(watch), Audience::Credential);
+        touches(written, &About { watch, path: topic.to_owned(), audience })
     }
 
     #[test]

@@ -16,6 +16,8 @@ struct Marks {
     queue: VecDeque<usize>,
     /// Whether a slot stands in `queue`.
     marked: Vec<bool>,
+    /// Slots that have ended, and why.
+    ended: Vec<(usize, &'static str)>,
     /// The stream ends.
     bye: Option<Bye>,
     /// The stream's task, while it waits.
@@ -37,6 +39,7 @@ impl Mailbox {
         Self(Mutex::new(Marks {
             queue: (0..slots).collect(),
             marked: vec![true; slots],
+            ended: Vec::new(),
             bye: None,
             waker: None,
         }))
@@ -55,6 +58,22 @@ impl Mailbox {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// A slot's subscription has ended; the first reason counts.
+    pub fn end(&self, slot: usize, reason: &'static str) {
+        let mut marks = locked(&self.0);
+        if !marks.ended.iter().any(|(ended, _)| *ended == slot) {
+            marks.ended.push((slot, reason));
+        }
+        drop(marks);
+        self.mark(slot);
+    }
+
+    /// Why a slot's subscription has ended, if it has.
+    pub fn ended(&self, slot: usize) -> Option<&'static str> {
+        let marks = locked(&self.0);
+        marks.ended.iter().find(|(ended, _)| *ended == slot).map(|(_, reason)| *reason)
     }
 
     /// Ends the stream; the first reason counts.

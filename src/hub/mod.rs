@@ -4,18 +4,23 @@
 //! topic map, one topic, one mailbox. A subscriber is added under the map's lock, so that the sweep
 //! can't forget a topic that is being subscribed to.
 
+mod demoted;
+mod farewell;
 mod keep;
 mod mailbox;
+mod members;
+mod revoke;
 mod state;
 mod subscriber;
 mod topic;
 
+pub use demoted::Demoted;
+pub use revoke::Told;
 pub use subscriber::{Subscriber, View};
 pub use topic::About;
 
 use crate::config::{Config, Limits, Poll};
 use crate::drain::Drain;
-use crate::stream::Bye;
 use crate::telemetry::Metrics;
 use crate::upstream::Origin;
 use crate::watch::{
@@ -24,6 +29,7 @@ use crate::watch::{
 use arc_swap::ArcSwap;
 use keep::Keep;
 use mailbox::Mailbox;
+use members::Members;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -40,11 +46,24 @@ pub struct Position {
     pub seq: u64,
 }
 
+/// Who asked for what passed.
+#[derive(Debug)]
+pub struct Asker {
+    /// Theirs.
+    pub identity: IdentityId,
+    /// Their request again, where the topic may be shared: a difference is looked into at once.
+    pub request: Option<PollRequest>,
+}
+
 /// One topic that a stream wants.
 #[derive(Debug)]
 pub struct Wish {
     /// Which.
     pub key: TopicKey,
+    /// Who wants it.
+    pub identity: IdentityId,
+    /// What Pollcast asks in its own name, where the watch is public or has credentials of its own.
+    pub own: Option<(IdentityId, PollRequest)>,
     /// What it is about.
     pub about: About,
     /// What a central poll should send.
@@ -83,6 +102,10 @@ struct Inner {
     open: AtomicUsize,
     /// Bytes and counts against the caps.
     keep: Keep,
+    /// Which topics each identity subscribes to.
+    members: Members,
+    /// Watches that must not be shared.
+    demoted: ArcSwap<BTreeMap<String, Demoted>>,
     /// Highest number of a state of any topic that was forgotten. A topic that is made again goes
     /// on above it: otherwise clients would take its states for older than those they know.
     newest: AtomicU64,
@@ -124,6 +147,8 @@ impl Hub {
             streams: Mutex::default(),
             open: AtomicUsize::new(0),
             keep: Keep::default(),
+            members: Members::default(),
+            demoted: ArcSwap::default(),
             newest: AtomicU64::new(0),
             outcasts: Mutex::default(),
             wrote: Mutex::default(),
@@ -156,8 +181,8 @@ impl Hub {
         &self,
         key: TopicKey,
         about: About,
-        begun: Instant,
-        answer: Result<Snapshot, Refusal>,
+        asker: Asker,
+        (begun, answer): (Instant, Result<Snapshot, Refusal>),
     ) -> Option<Position> {
         let topic = {
             let mut topics = self.0.topics();
@@ -168,7 +193,12 @@ impl Hub {
                 (None, Ok(_)) => self.0.create(&mut topics, key, about)?,
             }
         };
-        topic.passed(&self.0, begun, answer)
+        let (position, absorbed) = topic.passed(&self.0, asker, begun, answer);
+        if let Some(effect) = absorbed.effect {
+            self.0.act(&topic.about.watch, effect);
+            return None;
+        }
+        position
     }
 
     /// True if a passing answer of this topic would tell somebody something.
@@ -185,7 +215,7 @@ impl Hub {
         let topic = self.0.topics().get(&key).map(Arc::clone)?;
         let oldest = Instant::now().checked_sub(self.0.settings.load().poll.collapse_max_age)?;
         let wrote = locked(&self.0.wrote).get(&identity).copied();
-        topic.fresh(wrote.map_or(oldest, |wrote| wrote.max(oldest)))
+        topic.fresh(identity, wrote.map_or(oldest, |wrote| wrote.max(oldest)))
     }
 
     /// A write by this identity came back: what it reads from now on includes the write.
@@ -246,44 +276,6 @@ impl Hub {
         Ok(Subscriber::new(Arc::clone(&self.0), id, mailbox, slots, view))
     }
 
-    /// Ends every stream. Clients come back after `retry`, spread from half to one and a half of
-    /// it.
-    pub fn bye(&self, reason: &'static str, retry: Duration) {
-        let mailboxes: Vec<_> =
-            locked(&self.0.streams).1.values().filter_map(Weak::upgrade).collect();
-        for mailbox in mailboxes {
-            mailbox.bye(Bye { reason, retry: self.jitter(retry) });
-        }
-    }
-
-    /// Ends every stream that is open now, each at a moment of its own within `window`, so that
-    /// their clients don't all knock elsewhere at once. Until then it is served as ever. Clients
-    /// come back as [`Hub::bye`] has it.
-    pub async fn part(&self, reason: &'static str, retry: Duration, window: Duration) {
-        let start = Instant::now();
-        let mut moments: Vec<_> = {
-            let mut random = locked(&self.0.random);
-            let streams = locked(&self.0.streams);
-            let moment = |mailbox: &Weak<_>| (window.mul_f64(random.f64()), Weak::clone(mailbox));
-            streams.1.values().map(moment).collect()
-        };
-        moments.sort_by_key(|(moment, _)| *moment);
-        for (moment, mailbox) in moments {
-            if start.elapsed() < moment {
-                tokio::time::sleep_until(start + moment).await;
-            }
-            if let Some(mailbox) = mailbox.upgrade() {
-                mailbox.bye(Bye { reason, retry: self.jitter(retry) });
-            }
-        }
-    }
-
-    /// A duration from half to one and a half of the given one.
-    #[must_use]
-    pub fn jitter(&self, around: Duration) -> Duration {
-        around.mul_f64(0.5 + locked(&self.0.random).f64())
-    }
-
     /// Forgets topics that nobody has subscribed to for `poll.linger`. Never returns; run it as a
     /// task.
     pub async fn sweep(self) {
@@ -304,6 +296,11 @@ impl Hub {
 }
 
 impl Inner {
+    /// A duration from half to one and a half of the given one.
+    fn jitter(&self, around: Duration) -> Duration {
+        around.mul_f64(0.5 + locked(&self.random).f64())
+    }
+
     fn topics(&self) -> MutexGuard<'_, BTreeMap<TopicKey, Arc<Topic>>> {
         locked(&self.topics)
     }
@@ -315,7 +312,7 @@ impl Inner {
         key: TopicKey,
         about: About,
     ) -> Option<Arc<Topic>> {
-        if locked(&self.outcasts).contains(&key) {
+        if locked(&self.outcasts).contains(&key) || self.is_outdated(&about) {
             return None;
         }
         if topics.len() >= self.settings.load().limits.topics {
@@ -328,7 +325,12 @@ impl Inner {
                 return None;
             }
         }
-        let topic = Arc::new(Topic::new(key, about, self.newest.load(Ordering::Relaxed)));
+        let topic = Arc::new(Topic::new(
+            key,
+            about,
+            self.newest.load(Ordering::Relaxed),
+            &self.settings.load().poll,
+        ));
         topics.insert(key, Arc::clone(&topic));
         self.metrics.topics(i64::try_from(topics.len()).unwrap_or(i64::MAX));
         Some(topic)
@@ -362,6 +364,7 @@ impl Inner {
         };
         match topic {
             Some(topic) => topic.subscribe(self, wish, (index, mailbox)),
+            None if self.is_outdated(&wish.about) => subscriber::Slot::refused("anew"),
             None => subscriber::Slot::refused("limit"),
         }
     }

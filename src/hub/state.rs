@@ -97,7 +97,7 @@ impl States {
             return Seen::Over;
         }
         // However old it is, it shows what polling does to this user.
-        let rotates = matches!(outcome, Outcome::Refused(Refusal::Identity));
+        let rotates = matches!(outcome, Outcome::Refused(Refusal::Identity(_)));
         if !rotates && self.last.is_some_and(|last| begun < last) {
             return Seen::Older;
         }
@@ -136,6 +136,24 @@ impl States {
         };
         self.last = Some(begun);
         seen
+    }
+
+    /// A request that began at `begun` showed the present state again.
+    pub fn same(&mut self, begun: Instant) -> Seen {
+        if self.last.is_some_and(|last| begun < last) {
+            return Seen::Older;
+        }
+        self.last = Some(begun);
+        self.confirm(begun)
+    }
+
+    /// A request that began at `begun` showed that nobody gets a state.
+    pub fn failed(&mut self, begun: Instant, stale: Stale) -> Seen {
+        if self.last.is_some_and(|last| begun < last) {
+            return Seen::Older;
+        }
+        self.last = Some(begun);
+        self.fail(stale)
     }
 
     /// There is no room for the state: nobody can be told, so nobody is answered locally.

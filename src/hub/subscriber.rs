@@ -90,6 +90,8 @@ pub struct Subscriber {
     /// In the client's order.
     slots: Vec<Slot>,
     view: View,
+    /// A topic is gone that the client can have again at once.
+    anew: bool,
 }
 
 impl Subscriber {
@@ -100,7 +102,7 @@ impl Subscriber {
         slots: Vec<Slot>,
         view: View,
     ) -> Self {
-        Self { hub, id, mailbox, slots, view }
+        Self { hub, id, mailbox, slots, view, anew: false }
     }
 
     /// The fastest cadence of its topics, for the heart's pace; `None` if none is subscribed.
@@ -116,11 +118,17 @@ impl Subscriber {
     /// The event about a slot, if there is anything new.
     fn event(&mut self, index: usize) -> Option<Frame> {
         let slot = self.slots.get_mut(index)?;
+        if let Some(reason) = self.mailbox.ended(index)
+            && matches!(slot.0, Seat::Taken(_))
+        {
+            slot.0 = Seat::Leaving(reason);
+        }
         let taken = match &mut slot.0 {
             Seat::Left => return None,
             Seat::Leaving(reason) => {
                 let reason = *reason;
                 slot.0 = Seat::Left;
+                self.anew |= reason == "anew";
                 return Some(self.frame("gone", index, frames::reason(reason, None)));
             }
             Seat::Taken(taken) => taken,
@@ -178,7 +186,10 @@ impl Source for Subscriber {
     fn poll_signal(&mut self, cx: &mut Context<'_>) -> Poll<Signal> {
         loop {
             if self.is_empty() {
-                let retry = Duration::from_secs(60);
+                let retry = match self.anew {
+                    true => self.hub.jitter(Duration::from_millis(500)),
+                    false => Duration::from_secs(60),
+                };
                 return Poll::Ready(Signal::Bye(Bye { reason: "empty", retry }));
             }
             match std::task::ready!(self.mailbox.poll_take(cx)) {
@@ -204,7 +215,7 @@ impl Source for Subscriber {
         for (index, slot) in self.slots.iter().enumerate() {
             if let Seat::Taken(taken) = &slot.0 {
                 let vouched = taken.told == Told::State;
-                if vouched && taken.topic.is_overdue(taken.bound(), now) {
+                if vouched && taken.topic.is_overdue(taken.id, taken.held, taken.bound(), now) {
                     self.mailbox.mark(index);
                 }
             }
@@ -216,7 +227,7 @@ impl Drop for Subscriber {
     fn drop(&mut self) {
         for slot in &self.slots {
             if let Seat::Taken(taken) = &slot.0 {
-                taken.topic.unsubscribe(&self.hub, taken.id, taken.cadence);
+                taken.topic.unsubscribe(&self.hub, taken.id);
             }
         }
         locked(&self.hub.streams).1.remove(&self.id);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{Glob, Watch};
+use crate::config::{Audience, Glob, Watch};
 use crate::http::Frames;
 use crate::stream::{EventStream, Pace};
 use crate::upstream::{Answer, Ask, PollError, Polling};
@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::time::sleep;
 
 mod crowd;
+mod sharing;
 mod states;
 
 /// What the origin says to every poll from now on.
@@ -110,7 +111,11 @@ impl Rig {
     }
 
     fn about(&self, path: &str) -> About {
-        About { watch: Arc::clone(&self.watch), path: path.to_owned() }
+        About {
+            watch: Arc::clone(&self.watch),
+            path: path.to_owned(),
+            audience: Audience::Credential,
+        }
     }
 
     fn fields() -> HeaderMap {
@@ -120,13 +125,20 @@ impl Rig {
 
     fn key(&self, path: &str) -> TopicKey {
         let (headers, target) = (Self::fields(), Target::new(path, &[], 0));
-        let facts = Facts { watch: "w", target: &target, headers: &headers };
+        let audience = Audience::Credential;
+        let facts = Facts { watch: "w", audience, target: &target, headers: &headers };
         self.keyer.key(facts, self.keyer.identify(&headers))
     }
 
     fn wish(&self, path: &str, have: Option<StateHash>) -> Wish {
         let request = PollRequest::new(Target::new(path, &[], 0), &Self::fields(), 0);
-        Wish { key: self.key(path), about: self.about(path), request, have, every: SECOND }
+        let (key, about) = (self.key(path), self.about(path));
+        let identity = self.asker().identity;
+        Wish { key, identity, own: None, about, request, have, every: SECOND }
+    }
+
+    fn asker(&self) -> Asker {
+        Asker { identity: self.keyer.identify(&Self::fields()), request: None }
     }
 
     fn open(&self, wishes: Vec<Wish>) -> Reader {
@@ -142,19 +154,21 @@ impl Rig {
 
     /// An answer that passes through, whose request began at `begun`.
     fn passes(&self, path: &str, begun: Instant, body: &str) -> Option<Position> {
-        self.hub.observe(self.key(path), self.about(path), begun, self.answer(begun, body))
+        let answer = (begun, self.answer(begun, body));
+        self.hub.observe(self.key(path), self.about(path), self.asker(), answer)
     }
 
     fn answer(&self, begun: Instant, body: &str) -> Result<Snapshot, Refusal> {
         let mut headers = json();
         headers.insert(header::ETAG, HeaderValue::try_from(format!("\"{body}\"")).unwrap());
         let parts = (StatusCode::OK, &headers, body.as_bytes());
-        crate::watch::read(&self.keyer, &[], &Self::fields(), parts, begun)
+        crate::watch::read(&self.keyer, &self.watch, &Self::fields(), parts, begun)
     }
 
     fn refusal_passes(&self, path: &str, begun: Instant, refusal: Refusal) {
         let about = self.about(path);
-        assert_eq!(self.hub.observe(self.key(path), about, begun, Err(refusal)), None);
+        let answer = (begun, Err(refusal));
+        assert_eq!(self.hub.observe(self.key(path), about, self.asker(), answer), None);
     }
 }
 

@@ -1,15 +1,25 @@
 //! One topic: its states, its subscribers, its poller.
 
+mod absorb;
+mod leases;
+mod members;
+mod shared;
 mod sink;
+mod trial;
 
+pub use self::absorb::Effect;
+use self::absorb::{Absorbed, Lane};
+use self::leases::{Leases, Standing};
 use super::mailbox::Mailbox;
 use super::state::{Stale, States};
-use super::subscriber::{Slot, Told};
-use super::{Inner, Position, View, Wish, locked};
-use crate::config::{Interval, Watch};
-use crate::watch::{Outcome, PollHandle, Refusal, Seen, Snapshot, StateHash, TopicKey};
+use super::subscriber::Told;
+use super::{Asker, Inner, Position, View, locked};
+use crate::config::{Audience, Poll, Watch};
+use crate::watch::{
+    IdentityId, Outcome, PollHandle, PollRequest, ProofHandle, Refusal, Seen, Snapshot, StateHash,
+    TopicKey,
+};
 use bytes::Bytes;
-use sink::TopicSink;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -27,6 +37,8 @@ pub struct About {
     pub watch: Arc<Watch>,
     /// Path of the target, without the query.
     pub path: String,
+    /// Who may share it: the watch's audience, unless that was demoted.
+    pub audience: Audience,
 }
 
 /// One polled representation.
@@ -52,6 +64,13 @@ struct State {
     cadences: BTreeMap<Duration, usize>,
     /// Polls while there is a subscriber, and only then.
     poller: Option<PollHandle>,
+    /// What a poll sends, of the newest subscription; while there is one, and where the topic is
+    /// one identity's.
+    request: Option<PollRequest>,
+    /// Who may be given the state, where several identities share it.
+    leases: Option<Box<Leases>>,
+    /// Asks in the name of those; lives as long as the poller.
+    prover: Option<ProofHandle>,
     /// Since when nobody subscribes.
     idle: Instant,
     /// The last hint that touched this topic.
@@ -69,6 +88,10 @@ struct Sub {
     mailbox: Arc<Mailbox>,
     /// Its place in the stream.
     slot: usize,
+    /// Whose it is.
+    identity: IdentityId,
+    /// How often the app polls, within the watch's rule.
+    cadence: Duration,
     /// The last hint before it: a state from before that may lack a write that this client has
     /// seen already. The last before it, not the last: who comes to a topic that is written to all
     /// the time would wait for ever.
@@ -89,7 +112,9 @@ pub enum News {
 
 impl Topic {
     /// Without a state and without subscribers; its states are numbered above `seq`.
-    pub fn new(key: TopicKey, about: About, seq: u64) -> Self {
+    pub fn new(key: TopicKey, about: About, seq: u64, poll: &Poll) -> Self {
+        let shared = about.audience != Audience::Credential;
+        let leases = shared.then(|| Box::new(Leases::new(&about.watch, about.audience, poll)));
         let state = State {
             states: States::after(seq),
             held: 0,
@@ -97,89 +122,15 @@ impl Topic {
             newest: 0,
             cadences: BTreeMap::new(),
             poller: None,
+            request: None,
+            leases,
+            prover: None,
             idle: Instant::now(),
             hinted: None,
             awaited: false,
             forgotten: false,
         };
         Self { key, about, state: Mutex::new(state) }
-    }
-
-    /// Adds a subscription, and starts the poller if it is the first.
-    pub fn subscribe(
-        self: &Arc<Self>,
-        hub: &Arc<Inner>,
-        wish: Wish,
-        (slot, mailbox): (usize, &Arc<Mailbox>),
-    ) -> Slot {
-        let mut state = locked(&self.state);
-        if state.states.is_refused() {
-            return Slot::refused("unwatchable");
-        }
-        state.newest += 1;
-        let (id, after) = (state.newest, state.hinted);
-        state.subs.insert(id, Sub { mailbox: Arc::clone(mailbox), slot, after });
-        let cadence = self.cadence(hub, wish.every);
-        *state.cadences.entry(cadence).or_insert(0) += 1;
-        let fastest = state.cadences.keys().next().copied().unwrap_or(cadence);
-        match &state.poller {
-            Some(poller) => {
-                poller.request(wish.request);
-                poller.cadence(fastest);
-            }
-            None => {
-                let sink = TopicSink::new(self, hub);
-                // A state that a hint has called into question since is asked for at once.
-                let last = state.states.last().filter(|last| {
-                    state.states.verified().is_some() && state.hinted.is_none_or(|h| h < *last)
-                });
-                let ignored = self.about.watch.ignore.clone().into();
-                let poller = hub.poller.load_full();
-                let times = (fastest, last);
-                state.poller =
-                    Some(poller.start(&hub.drain, wish.request, times, ignored, Arc::new(sink)));
-            }
-        }
-        drop(state);
-        hub.metrics.subscription_opened();
-        // Where fields are ignored, equal states have unequal bodies: the client's may not be the
-        // one that a delta would start from.
-        let have = wish.have.filter(|_| self.about.watch.ignore.is_empty());
-        Slot::new(Arc::clone(self), id, cadence, have)
-    }
-
-    /// Ends a subscription; the poller ends with the last one.
-    pub fn unsubscribe(&self, hub: &Inner, id: u64, cadence: Duration) {
-        let mut state = locked(&self.state);
-        if state.subs.remove(&id).is_none() {
-            return;
-        }
-        hub.metrics.subscription_closed();
-        if let Some(count) = state.cadences.get_mut(&cadence) {
-            *count -= 1;
-            if *count == 0 {
-                state.cadences.remove(&cadence);
-            }
-        }
-        match state.cadences.keys().next().copied() {
-            Some(fastest) => {
-                if let Some(poller) = &state.poller {
-                    poller.cadence(fastest);
-                }
-            }
-            None => {
-                state.poller = None;
-                state.idle = Instant::now();
-            }
-        }
-    }
-
-    fn cadence(&self, hub: &Inner, every: Duration) -> Duration {
-        let least = hub.settings.load().poll.min_interval;
-        match self.about.watch.interval {
-            Interval::Auto => every.max(least),
-            Interval::Every(interval) => interval.max(least),
-        }
     }
 
     /// A write or another signal touches this topic.
@@ -191,31 +142,44 @@ impl Topic {
         }
     }
 
-    /// The state, if it was verified by a request that began after `oldest` and after the last
-    /// hint.
-    pub fn fresh(&self, oldest: Instant) -> Option<(Arc<Snapshot>, Position)> {
+    /// The state, if it may be given to this identity, and was verified by a request that began
+    /// after `oldest` and after the last hint.
+    pub fn fresh(
+        &self,
+        identity: IdentityId,
+        oldest: Instant,
+    ) -> Option<(Arc<Snapshot>, Position)> {
         let state = locked(&self.state);
+        let standing = state.standing(identity, Instant::now());
         let (snapshot, seq, verified) = state.states.verified()?;
         let fresh = verified > oldest && state.hinted.is_none_or(|hinted| verified > hinted);
+        let fresh = fresh && standing == Standing::Sees;
         fresh.then(|| (Arc::clone(snapshot), Position { hash: snapshot.hash, seq }))
     }
 
-    /// An answer passed through. Returns where its state stands.
+    /// An answer passed through to `asker`. Returns where its state stands, and what else has to be
+    /// done.
     pub fn passed(
         &self,
         hub: &Inner,
+        asker: Asker,
         begun: Instant,
         answer: Result<Snapshot, Refusal>,
-    ) -> Option<Position> {
+    ) -> (Option<Position>, Absorbed) {
         let hash = answer.as_ref().map(|snapshot| snapshot.hash).ok();
         let outcome = answer.map_or_else(Outcome::Refused, Outcome::State);
         let mut state = locked(&self.state);
-        self.absorb(hub, &mut state, begun, outcome);
-        if let Some(poller) = &state.poller {
-            poller.observed(begun);
-        }
+        let absorbed = self.absorb(hub, &mut state, (asker, Lane::Passing), begun, outcome);
         let room = state.states.current().is_some() && !state.forgotten;
-        hash.filter(|_| room).map(|hash| state.states.position(hash))
+        let good = room && absorbed.seen != Seen::Stale;
+        let position = hash.filter(|_| good).map(|hash| {
+            let position = state.states.position(hash);
+            // What only credentials show isn't the public state; it may be a change of it that is
+            // about to be seen.
+            let ahead = absorbed.compared && state.states.current().is_some_and(|s| s.hash != hash);
+            if ahead { Position { seq: state.states.seq() + 1, ..position } } else { position }
+        });
+        (position, absorbed)
     }
 
     /// What to tell subscription `id`, which holds `held` and was told `told`.
@@ -227,43 +191,53 @@ impl Topic {
         view: View,
     ) -> News {
         let mut state = locked(&self.state);
-        let after = match state.subs.get(&id) {
-            Some(sub) => sub.after,
+        let now = Instant::now();
+        let (identity, after) = match state.subs.get(&id) {
+            Some(sub) => (sub.identity, sub.after),
             None => return News::Gone("unwatchable"),
         };
-        let overdue = match state.states.verified() {
-            None => true,
-            Some((_, _, verified)) => {
-                verified.elapsed() > bound || after.is_some_and(|after| verified <= after)
+        let standing = state.standing(identity, now);
+        if state.vouches((standing, after), held, bound, now) {
+            let sees = standing == Standing::Sees;
+            let Some(hash) = state.states.current().map(|now| now.hash).filter(|_| sees) else {
+                return News::Nothing;
+            };
+            if told == Told::State && held == Some(hash) {
+                return News::Nothing;
             }
-        };
-        if overdue {
-            // From here on any verification is news to this subscriber.
-            state.awaited = true;
-            let stale = state.states.stale().or_else(|| {
-                // Nothing was promised yet, so there is nothing to take back.
-                (told == Told::State).then_some(Stale { reason: "unverified", status: None })
-            });
-            return match stale {
-                Some(stale) if told != Told::Stale => News::Stale(stale),
-                _ => News::Nothing,
+            return match state.states.frame(held, view) {
+                Some((event, bytes)) => News::State(event, bytes, hash),
+                None => News::Nothing,
             };
         }
-        let Some(hash) = state.states.current().map(|now| now.hash) else { return News::Nothing };
-        if told == Told::State && held == Some(hash) {
-            return News::Nothing;
-        }
-        match state.states.frame(held, view) {
-            Some((event, bytes)) => News::State(event, bytes, hash),
-            None => News::Nothing,
+        // From here on any verification is news to this subscriber.
+        state.awaited = true;
+        let own = match standing {
+            Standing::Not(stale) if stale.reason != "lease" || told == Told::State => Some(stale),
+            _ => None,
+        };
+        let stale = own.or_else(|| state.states.stale()).or_else(|| {
+            // Nothing was promised yet, so there is nothing to take back.
+            (told == Told::State).then_some(Stale { reason: "unverified", status: None })
+        });
+        match stale {
+            Some(stale) if told != Told::Stale => News::Stale(stale),
+            _ => News::Nothing,
         }
     }
 
-    /// True if the state isn't verified within `bound`.
-    pub fn is_overdue(&self, bound: Duration, now: Instant) -> bool {
+    /// True if what subscription `id` holds isn't verified within `bound`, or its identity may not
+    /// have it any more.
+    pub fn is_overdue(
+        &self,
+        id: u64,
+        held: Option<StateHash>,
+        bound: Duration,
+        now: Instant,
+    ) -> bool {
         let state = locked(&self.state);
-        let verified = state.states.verified();
-        verified.is_none_or(|(_, _, verified)| now.saturating_duration_since(verified) > bound)
+        let Some(sub) = state.subs.get(&id) else { return true };
+        !state.vouches((state.standing(sub.identity, now), None), held, bound, now)
     }
 
     /// True while somebody subscribes.
@@ -287,9 +261,7 @@ impl Topic {
         };
         let idle = state.subs.is_empty() && now.saturating_duration_since(state.idle) >= linger;
         if idle {
-            hub.keep.change(state.held, 0, 0);
-            state.held = 0;
-            state.forgotten = true;
+            state.forget(hub);
             if state.states.is_refused() && crowded {
                 let most = hub.settings.load().limits.topics;
                 let mut outcasts = locked(&hub.outcasts);
@@ -297,77 +269,47 @@ impl Topic {
                 let over = outcasts.len().saturating_sub(most);
                 outcasts.drain(..over);
             }
-            hub.newest.fetch_max(state.states.seq(), Ordering::Relaxed);
         }
         idle
     }
-
-    fn absorb(&self, hub: &Inner, state: &mut State, begun: Instant, outcome: Outcome) -> Seen {
-        if state.forgotten {
-            return Seen::Older;
-        }
-        let limits = hub.settings.load().limits;
-        let was_stale = state.states.stale().is_some();
-        let seen = state.states.observe(begun, outcome, limits.history);
-        if seen == Seen::Changed && !fits(hub, state, limits.snapshots) {
-            hub.metrics.limit("snapshots");
-            tracing::warn!(watch = %self.about.watch.name, "limits.snapshots is reached");
-            state.states.no_room();
-        }
-        if seen == Seen::Over {
-            self.end(hub, state);
-            return seen;
-        }
-        if state.subs.is_empty() {
-            state.idle = Instant::now();
-        }
-        let tell = match seen {
-            Seen::Changed => true,
-            Seen::Same => state.awaited,
-            Seen::Stale => !was_stale,
-            Seen::Older | Seen::Unclear | Seen::Over => false,
-        };
-        if tell {
-            state.awaited = false;
-            for sub in state.subs.values() {
-                sub.mailbox.mark(sub.slot);
-            }
-        }
-        seen
-    }
-
-    /// It can't be pushed: its subscriptions end, and nothing asks the origin any more.
-    fn end(&self, hub: &Inner, state: &mut State) {
-        hub.keep.change(state.held, 0, 0);
-        state.held = 0;
-        state.cadences.clear();
-        if state.poller.take().is_some() {
-            state.idle = Instant::now();
-            tracing::info!(watch = %self.about.watch.name, "not pushed: see `unwatchable`");
-        }
-        for sub in std::mem::take(&mut state.subs).into_values() {
-            hub.metrics.subscription_closed();
-            sub.mailbox.mark(sub.slot);
-        }
-    }
 }
 
-/// Counts the topic's bytes against the cap; past states go first.
-fn fits(hub: &Inner, state: &mut State, limit: usize) -> bool {
-    let cost = state.states.cost();
-    if hub.keep.change(state.held, cost, limit) {
-        state.held = cost;
-        return true;
+impl State {
+    /// How an identity stands; of a topic of its own it sees all.
+    fn standing(&self, identity: IdentityId, now: Instant) -> Standing {
+        self.leases.as_ref().map_or(Standing::Sees, |leases| leases.standing(identity, now))
     }
-    state.states.forget_past();
-    let cost = state.states.cost();
-    if hub.keep.change(state.held, cost, limit) {
-        state.held = cost;
-        return true;
+
+    /// True if beats may vouch for what a subscription holds: the present state (which it holds or
+    /// is about to be given), or, while it waits for that one's proof, the one before.
+    fn vouches(
+        &self,
+        (standing, after): (Standing, Option<Instant>),
+        held: Option<StateHash>,
+        bound: Duration,
+        now: Instant,
+    ) -> bool {
+        let verified = match standing {
+            Standing::Not(_) => None,
+            Standing::Sees => self.states.verified().map(|(_, _, verified)| verified),
+            Standing::Waits(outgoing) => outgoing
+                .filter(|(hash, _)| held == Some(*hash) && self.states.stale().is_none())
+                .map(|(_, verified)| verified),
+        };
+        verified.is_some_and(|verified| {
+            let fresh = now.saturating_duration_since(verified) <= bound;
+            fresh && after.is_none_or(|after| verified > after)
+        })
     }
-    hub.keep.change(state.held, 0, limit);
-    state.held = 0;
-    false
+
+    /// The map lets go of the topic: no bytes of it count any more, and whatever is made in its
+    /// place has higher numbers.
+    fn forget(&mut self, hub: &Inner) {
+        hub.keep.change(self.held, 0, 0);
+        self.held = 0;
+        self.forgotten = true;
+        hub.newest.fetch_max(self.states.seq(), Ordering::Relaxed);
+    }
 }
 
 impl std::fmt::Debug for Topic {

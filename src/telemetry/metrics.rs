@@ -52,6 +52,12 @@ struct Families {
     upstream_errors: Labelled,
     /// Client connections open now.
     connections: Gauge,
+    /// Watches put back to `credential`, by reason.
+    demotions: Labelled,
+    /// Watches that are so now.
+    demoted: Gauge,
+    /// Identities whose subscriptions were ended, by reason.
+    dismissals: Labelled,
 }
 
 /// A counter family with one label. The known values exist from the start (a dashboard shows 0, not
@@ -108,6 +114,9 @@ impl Families {
             injections: Labelled::new("outcome", &tags),
             upstream_errors: Labelled::new("kind", &["connect", "timeout"]),
             connections: Gauge::default(),
+            demotions: Labelled::new("reason", &["differs", "unsteady", "private", "cookie"]),
+            demoted: Gauge::default(),
+            dismissals: Labelled::new("reason", &["anew", "refused"]),
         };
         families.register_labelled();
         families.register_plain();
@@ -118,6 +127,8 @@ impl Families {
         for (name, help, labelled) in [
             ("requests", "Client requests by what was decided", &self.requests),
             ("origin_polls", "Central polls by outcome", &self.origin_polls),
+            ("demotions", "Watches put back to credential, by reason", &self.demotions),
+            ("dismissals", "Identities whose subscriptions ended, by reason", &self.dismissals),
             ("pushes", "Events pushed to streams by kind", &self.pushes),
             ("byes", "Streams ended by Pollcast, by reason", &self.byes),
             ("limit_reached", "Times a cap turned somebody away, by its name", &self.limits),
@@ -142,6 +153,7 @@ impl Families {
             ("topics", "Topics in memory now", &self.topics),
             ("subscriptions", "Subscriptions now", &self.subscriptions),
             ("connections", "Client connections open now", &self.connections),
+            ("demoted", "Watches that are put back to credential now", &self.demoted),
         ] {
             self.registry.register(name, help, gauge.clone());
         }
@@ -222,6 +234,21 @@ impl Metrics {
     /// A cap turned somebody away; `name` is its key under `[limits]`.
     pub fn limit(&self, name: &'static str) {
         self.0.limits.inc(name);
+    }
+
+    /// A watch must not be shared any more.
+    pub fn demotion(&self, reason: &'static str) {
+        self.0.demotions.inc(reason);
+    }
+
+    /// So many watches are put back to `credential` now.
+    pub fn demoted(&self, count: usize) {
+        self.0.demoted.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// An identity's subscriptions were ended.
+    pub fn dismissal(&self, reason: &'static str) {
+        self.0.dismissals.inc(reason);
     }
 
     /// A hint came in from this source: `write`.

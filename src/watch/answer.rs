@@ -4,7 +4,9 @@
 //! would drop it); within the body limit; no new value for an identity cookie; no `Vary` beyond the
 //! key.
 
+use super::vary::Varies;
 use super::{Keyer, Snapshot, StateHash, ignore};
+use crate::config::Watch;
 use http::{HeaderMap, StatusCode, header};
 use tokio::time::Instant;
 
@@ -18,44 +20,49 @@ pub enum Refusal {
     /// Not a text media type, not UTF-8, or in an unknown or broken content coding.
     NotText,
     /// It gave an identity cookie a new value: polling in the user's name could end the session.
-    Identity,
-    /// `Vary` names what isn't part of the key.
+    Identity(StatusCode),
+    /// `Vary` names what can't be part of a key.
     Vary,
+    /// `Vary` named a field that wasn't part of the key, and is from now on.
+    Rekeyed,
 }
 
 impl Refusal {
     /// True if trying again can't help: the endpoint isn't one that can be pushed to this identity.
     #[must_use]
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Identity | Self::Vary | Self::NotText)
+        matches!(self, Self::Identity(_) | Self::Vary | Self::Rekeyed | Self::NotText)
     }
 }
 
-/// Reads an answer. `body` is without content coding; `request` is the head that was answered.
+/// Reads an answer to a request that this watch matches. `body` is without content coding;
+/// `request` is the head that was answered.
 ///
 /// # Errors
 /// [`Refusal`] says why it can't be pushed.
 pub fn read(
     keyer: &Keyer,
-    ignored: &[Vec<String>],
+    watch: &Watch,
     request: &HeaderMap,
     (status, headers, body): (StatusCode, &HeaderMap, &[u8]),
     begun: Instant,
 ) -> Result<Snapshot, Refusal> {
     if keyer.changes_identity(request, headers) {
-        return Err(Refusal::Identity);
+        return Err(Refusal::Identity(status));
     }
     if status != StatusCode::OK {
         return Err(Refusal::Status(status));
     }
-    if keyer.varies_beyond(headers) {
-        return Err(Refusal::Vary);
+    match keyer.varies(&watch.name, headers) {
+        Varies::Within => {}
+        Varies::Learnt => return Err(Refusal::Rekeyed),
+        Varies::Beyond => return Err(Refusal::Vary),
     }
     if !is_text(headers) || body.starts_with(b"\xef\xbb\xbf") {
         return Err(Refusal::NotText);
     }
     let text = std::str::from_utf8(body).map_err(|_| Refusal::NotText)?;
-    let hash = state_hash(status, headers, body, ignored);
+    let hash = state_hash(status, headers, body, &watch.ignore);
     Ok(Snapshot::new(begun, headers, text, hash))
 }
 
@@ -159,6 +166,24 @@ fn state_hash(
     }
     hasher.update(body.get(at..).unwrap_or_default());
     StateHash::of(hasher.finalize())
+}
+
+/// True if the answer says that it is for one user: `Cache-Control: private`.
+pub(super) fn is_private(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::CACHE_CONTROL).iter();
+    values.flat_map(|value| value.as_bytes().split(|b| *b == b',')).any(|directive| {
+        // RFC 9111 §5.2.2.7: with field names it concerns those fields only, which few caches obey.
+        let name = directive.split(|b| *b == b'=').next().unwrap_or_default();
+        name.trim_ascii().eq_ignore_ascii_case(b"private")
+    })
+}
+
+/// True for a field that may reach another user than the one whom it was sent to: it is compared,
+/// or says nothing of who asked.
+pub(super) fn is_common(name: &str) -> bool {
+    const COMMON: &[&str] =
+        &["age", "content-length", "date", "etag", "expires", "last-modified", "vary"];
+    !is_volatile(name) || COMMON.contains(&name)
 }
 
 /// The fields that a page may see, as text. `Set-Cookie` is never stored; fields of one message or

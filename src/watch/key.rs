@@ -4,12 +4,15 @@
 //! is declared irrelevant: cache busters, conditional and hop-by-hop fields, and fields that
 //! describe the connection or the trace rather than the wish. With audience `credential` the
 //! identity is part of the key, so a key that is too fine costs a poll, and one that is too coarse
-//! can't cross users.
+//! can't cross users. With the wider ones it isn't, nor are the fields that it is made of: who may
+//! be given such a topic's state is a matter of proof, not of the key.
 
+use super::vary::{Learnt, Varies, matches};
 use super::{Target, cookies};
-use crate::config::Identity;
+use crate::config::{Audience, Identity};
 use blake3::Hasher;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
+use std::sync::Arc;
 
 /// Names one topic within this process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,11 +35,21 @@ impl std::fmt::Debug for IdentityId {
     }
 }
 
+impl IdentityId {
+    /// From 0 to 1, a different one for each: spreads what all do at once.
+    #[must_use]
+    pub fn fraction(&self) -> f64 {
+        f64::from(self.0[0]) / 256.0
+    }
+}
+
 /// What a key is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// The watch's name.
     pub watch: &'a str,
+    /// Who may share the topic.
+    pub audience: Audience,
     /// Path and query, cache busters apart.
     pub target: &'a Target,
     /// The request's fields, `Host` included.
@@ -49,6 +62,8 @@ pub struct Keyer {
     secret: [u8; 32],
     /// Which fields tell users apart.
     identity: Identity,
+    /// Which fields the origin's `Vary` added.
+    learnt: Arc<Learnt>,
 }
 
 /// Fields that never change what the origin answers; `*` matches the rest of a name. Never a whole
@@ -118,7 +133,13 @@ impl Keyer {
     /// `secret` should be random, and fresh for each process.
     #[must_use]
     pub fn new(secret: [u8; 32], identity: Identity) -> Self {
-        Self { secret, identity }
+        Self { secret, identity, learnt: Arc::default() }
+    }
+
+    /// With what another one has learnt.
+    #[must_use]
+    pub fn remembering(self, learnt: Arc<Learnt>) -> Self {
+        Self { learnt, ..self }
     }
 
     /// Which fields tell users apart.
@@ -144,17 +165,59 @@ impl Keyer {
         IdentityId(*hasher.finalize().as_bytes())
     }
 
+    /// Who sends no credentials.
+    #[must_use]
+    pub fn nobody(&self) -> IdentityId {
+        self.identify(&HeaderMap::new())
+    }
+
+    /// A copy of the fields without those that tell users apart.
+    #[must_use]
+    pub fn anonymous(&self, headers: &HeaderMap) -> HeaderMap {
+        let own = |name: &HeaderName| *name == header::COOKIE || self.is_credential(name);
+        headers
+            .iter()
+            .filter(|(name, _)| !own(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
+    /// Those fields alone.
+    #[must_use]
+    pub fn credentials(&self, headers: &HeaderMap) -> HeaderMap {
+        let own = |name: &HeaderName| *name == header::COOKIE || self.is_credential(name);
+        headers
+            .iter()
+            .filter(|(name, _)| own(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
+    /// True for a field that always carries credentials, whatever the configuration says, too.
+    fn is_credential(&self, name: &HeaderName) -> bool {
+        self.identity.headers.contains(name)
+    }
+
     /// Which topic this asks for.
     #[must_use]
     pub fn key(&self, facts: Facts<'_>, identity: IdentityId) -> TopicKey {
         let mut hasher = Hasher::new_keyed(&self.secret);
         part(&mut hasher, facts.watch.as_bytes());
         part(&mut hasher, facts.target.canonical().as_bytes());
-        part(&mut hasher, &identity.0);
+        let own = facts.audience == Audience::Credential;
+        match facts.audience {
+            Audience::Credential => part(&mut hasher, &identity.0),
+            Audience::Shared => part(&mut hasher, b"shared"),
+            Audience::Public => part(&mut hasher, b"public"),
+        }
         let mut fields: Vec<_> = facts
             .headers
             .iter()
-            .filter(|(name, _)| !self.is_irrelevant(name.as_str()))
+            .filter(|(name, _)| {
+                let learnt = || self.learnt.has(facts.watch, name.as_str());
+                let theirs = !own && self.is_credential(name);
+                !theirs && (!self.is_irrelevant(name.as_str()) || learnt())
+            })
             .map(|(name, value)| (name.as_str(), value.as_bytes()))
             .collect();
         // Stable: the order of equal names means something, that of different names doesn't.
@@ -172,36 +235,17 @@ impl Keyer {
         if self.identity.headers.iter().any(|known| known.as_str() == name) {
             return false;
         }
-        let listed = |pattern: &str| match pattern.strip_suffix('*') {
-            Some(prefix) => name.starts_with(prefix),
-            None => name == pattern,
-        };
+        let listed = |pattern: &str| matches(pattern, name);
         IRRELEVANT.iter().any(|pattern| listed(pattern))
             || self.identity.irrelevant.iter().any(|pattern| listed(pattern))
     }
 
-    /// True if the answer's `Vary` names a field that isn't part of the key, or `*`: two requests
-    /// with one key might then get different answers. `Accept-Encoding` only chooses a coding,
-    /// and `Origin` is never on a same-origin GET; `Cookie` is covered as far as the configured
-    /// cookies go.
+    /// Whether the answer's `Vary` names a field that isn't part of the watch's keys: two requests
+    /// with one key might then get different answers.
     #[must_use]
-    pub fn varies_beyond(&self, response: &HeaderMap) -> bool {
-        let values = response.get_all(header::VARY).iter();
-        values.flat_map(|value| value.as_bytes().split(|b| *b == b',')).any(|name| {
-            let name = name.trim_ascii().to_ascii_lowercase();
-            let name = String::from_utf8_lossy(&name);
-            !matches!(
-                name.as_ref(),
-                "" | "accept-encoding"
-                    | "origin"
-                    | "cookie"
-                    | "sec-fetch-mode"
-                    | "sec-fetch-site"
-                    | "sec-fetch-dest"
-                    | "access-control-request-method"
-                    | "access-control-request-headers"
-            ) && (name == "*" || self.is_irrelevant(&name))
-        })
+    pub fn varies(&self, watch: &str, response: &HeaderMap) -> Varies {
+        let is_in_key = |name: &str| !self.is_irrelevant(name) || self.learnt.has(watch, name);
+        self.learnt.read(watch, response, is_in_key)
     }
 
     /// True if the answer gives whoever asked another identity.
@@ -239,7 +283,8 @@ mod tests {
         let (keyer, headers) = (keyer(), map(fields));
         let target = Target::new(raw, &[], 0);
         let identity = keyer.identify(&headers);
-        keyer.key(Facts { watch: "w", target: &target, headers: &headers }, identity)
+        let audience = Audience::Credential;
+        keyer.key(Facts { watch: "w", audience, target: &target, headers: &headers }, identity)
     }
 
     #[test]
@@ -261,19 +306,6 @@ mod tests {
         assert_eq!(same, key("/a?b", &more));
         let turned: Vec<_> = base.iter().rev().copied().collect();
         assert_eq!(same, key("/a?b", &turned));
-    }
-
-    #[test]
-    fn vary_beyond_the_key_is_noticed() {
-        let keyer = keyer();
-        for (value, want) in [
-            ("*", true),
-            ("Accept, User-Agent", true),
-            ("Accept-Encoding, Accept, Cookie, Origin", false),
-            ("X-Tenant", false),
-        ] {
-            assert_eq!(keyer.varies_beyond(&map(&[("vary", value)])), want, "{value}");
-        }
     }
 
     /// What the origin may see of a request, written down without hashing.

@@ -4,8 +4,10 @@
 //! schedules another, because the running one may have read before the write. A poll answers every
 //! hint that came before it began.
 
-use super::{Gate, Keyer, PollRequest, Refusal, Snapshot, Validator, answer, decode, unix_ms};
-use crate::config::Poll;
+use super::{
+    Gate, IdentityId, Keyer, PollRequest, Refusal, Snapshot, Validator, answer, decode, unix_ms,
+};
+use crate::config::{Poll, Watch};
 use crate::drain::Drain;
 use crate::upstream::{Ask, Origin, PollError};
 use http::{StatusCode, header};
@@ -48,12 +50,24 @@ pub enum Seen {
     Over,
 }
 
-/// Whoever receives what a poller finds.
+/// Whose request a poll repeats.
+#[derive(Debug)]
+pub struct Turn {
+    /// Theirs.
+    pub by: IdentityId,
+    /// What to send.
+    pub request: PollRequest,
+    /// Of the state that they were shown, if that is the present one: for a conditional poll.
+    pub validator: Option<Validator>,
+}
+
+/// Whoever says what a poller asks, and receives what it finds.
 pub trait Sink: Send + Sync + 'static {
-    /// The validator of the present state, for a conditional poll.
-    fn validator(&self) -> Option<Validator>;
-    /// A poll that began at `begun` found this.
-    fn observed(&self, begun: Instant, outcome: Outcome) -> Seen;
+    /// Whose request a poll sends that begins now; `None` if there is nobody to ask for, until
+    /// [`PollHandle::observed`] says otherwise.
+    fn turn(&self) -> Option<Turn>;
+    /// A poll for `by` that began at `begun` found this.
+    fn observed(&self, by: IdentityId, begun: Instant, outcome: Outcome) -> Seen;
 }
 
 /// What a poller works with; shared by all pollers of one origin.
@@ -86,10 +100,8 @@ struct Orders {
     changed: Notify,
 }
 
-/// When to poll next, and what.
+/// When to poll next.
 struct Plan {
-    /// What to send; replaced by the fresher credentials of a later subscriber.
-    request: PollRequest,
     /// How often the fastest subscriber's app polls.
     cadence: Duration,
     /// First hint that no poll has answered yet.
@@ -133,11 +145,6 @@ impl PollHandle {
         self.orders.changed.notify_one();
     }
 
-    /// Later polls send this.
-    pub fn request(&self, request: PollRequest) {
-        self.orders.lock().request = request;
-    }
-
     /// A passing answer, whose request began then, was as good as a poll.
     pub fn observed(&self, begun: Instant) {
         let mut plan = self.orders.lock();
@@ -167,33 +174,33 @@ impl Poller {
     pub fn start(
         self: &Arc<Self>,
         drain: &Drain,
-        request: PollRequest,
         (cadence, last): (Duration, Option<Instant>),
-        ignored: Arc<[Vec<String>]>,
+        watch: Arc<Watch>,
         sink: Arc<dyn Sink>,
     ) -> PollHandle {
-        let plan = Plan { request, cadence, hinted: None, last, settle: None, failures: 0 };
+        let plan = Plan { cadence, hinted: None, last, settle: None, failures: 0 };
         let orders = Arc::new(Orders { plan: Mutex::new(plan), changed: Notify::new() });
-        let task = drain.spawn(Arc::clone(self).run(Arc::clone(&orders), ignored, sink));
+        let task = drain.spawn(Arc::clone(self).run(Arc::clone(&orders), watch, sink));
         PollHandle { orders, task: task.abort_handle() }
     }
 
-    async fn run(
-        self: Arc<Self>,
-        orders: Arc<Orders>,
-        ignored: Arc<[Vec<String>]>,
-        sink: Arc<dyn Sink>,
-    ) {
+    async fn run(self: Arc<Self>, orders: Arc<Orders>, watch: Arc<Watch>, sink: Arc<dyn Sink>) {
         loop {
             wait_until_due(&orders).await;
+            if sink.turn().is_none() {
+                orders.changed.notified().await;
+                continue;
+            }
             let Some(permit) = self.gate.enter().await else { return };
+            // Again: while the gate was closed they may have left.
+            let Some(turn) = sink.turn() else { continue };
             let begun = Instant::now();
-            let (request, settling) = begin(&orders, begun);
-            let outcome = self.poll(&request, sink.validator(), &ignored, begun).await;
+            let settling = begin(&orders, begun);
+            let by = turn.by;
+            let outcome = self.poll(turn, &watch, begun).await;
             drop(permit);
-            let healthy = is_healthy(&outcome);
-            self.gate.report(healthy);
-            let seen = sink.observed(begun, outcome);
+            self.gate.report(is_healthy(&outcome));
+            let seen = sink.observed(by, begun, outcome);
             if seen == Seen::Over {
                 // Aborting this task takes effect only where it waits: a poll that is due already
                 // would still go out.
@@ -203,13 +210,9 @@ impl Poller {
         }
     }
 
-    async fn poll(
-        &self,
-        request: &PollRequest,
-        validator: Option<Validator>,
-        ignored: &[Vec<String>],
-        begun: Instant,
-    ) -> Outcome {
+    /// Asks once.
+    pub(super) async fn poll(&self, turn: Turn, watch: &Watch, begun: Instant) -> Outcome {
+        let Turn { request, validator, .. } = turn;
         let mut headers = request.headers();
         let sent = headers.clone();
         match &validator {
@@ -226,7 +229,7 @@ impl Poller {
         };
         if let (StatusCode::NOT_MODIFIED, Some(validator)) = (answer.status, validator) {
             if self.keyer.changes_identity(&sent, &answer.headers) {
-                return Outcome::Refused(Refusal::Identity);
+                return Outcome::Refused(Refusal::Identity(answer.status));
             }
             return Outcome::NotModified(validator);
         }
@@ -234,7 +237,7 @@ impl Poller {
             return Outcome::Failed(PollError::TooLong);
         };
         let parts = (answer.status, &answer.headers, body.as_ref());
-        match answer::read(&self.keyer, ignored, &sent, parts, begun) {
+        match answer::read(&self.keyer, watch, &sent, parts, begun) {
             Ok(snapshot) => Outcome::State(snapshot),
             Err(refusal) => Outcome::Refused(refusal),
         }
@@ -259,19 +262,18 @@ impl Poller {
     }
 }
 
-/// Takes the plan for a poll that begins now. The number is the settle look that follows if it
+/// Notes that a poll begins now. The number is the settle look that follows if it
 /// finds nothing.
-fn begin(orders: &Orders, begun: Instant) -> (PollRequest, Option<usize>) {
+fn begin(orders: &Orders, begun: Instant) -> Option<usize> {
     let mut plan = orders.lock();
     let hinted = plan.hinted.take().is_some();
     let settle = plan.settle.take();
     plan.last = Some(begun);
-    let next = match settle {
+    match settle {
         _ if hinted => Some(0),
         Some((at, index)) if at <= begun => Some(index + 1),
         _ => None,
-    };
-    (plan.request.clone(), next)
+    }
 }
 
 async fn wait_until_due(orders: &Orders) {
@@ -291,7 +293,7 @@ async fn wait_until_due(orders: &Orders) {
 }
 
 /// True if the origin itself is well, whatever it thinks of this one request.
-fn is_healthy(outcome: &Outcome) -> bool {
+pub(super) fn is_healthy(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Refused(Refusal::Status(status)) => !status.is_server_error(),
         Outcome::Failed(PollError::Timeout | PollError::Io(_)) => false,

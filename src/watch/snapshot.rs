@@ -75,6 +75,8 @@ pub struct Snapshot {
     pub check: u32,
     /// For the next conditional poll.
     pub validator: Option<Validator>,
+    /// The origin says that it is for one user.
+    pub private: bool,
 }
 
 impl Snapshot {
@@ -86,8 +88,24 @@ impl Snapshot {
             utf16_len: delta::utf16_len(body),
             check: delta::check(body),
             validator: Validator::of(headers),
+            private: super::answer::is_private(headers),
             body: body.into(),
         }
+    }
+
+    /// Without the fields that aren't compared and may tell of whoever asked: what is left may go
+    /// to others.
+    #[must_use]
+    pub fn for_others(mut self) -> Self {
+        self.fields.retain(|(name, _)| super::answer::is_common(name));
+        self
+    }
+
+    /// The media type, as the origin wrote it.
+    #[must_use]
+    pub fn media_type(&self) -> &str {
+        let found = self.fields.iter().find(|(name, _)| name == "content-type");
+        found.map_or("", |(_, value)| value)
     }
 
     /// Bytes this snapshot holds, near enough for a cap.

@@ -91,7 +91,7 @@ async fn what_can_not_be_pushed_passes_unchanged_and_without_a_state() {
         ("not gzip", Say::with(json, "Content-Encoding: gzip\r\n", "{}")),
         ("twice", Say::with(json, "Content-Encoding: gzip\r\nContent-Encoding: br\r\n", "{}")),
         ("vary", Say::with(json, "Vary: *\r\n", "{}")),
-        ("varies", Say::with(json, "Vary: Accept, User-Agent\r\n", "{}")),
+        ("varies", Say::with(json, "Vary: Accept, X-Request-Id\r\n", "{}")),
         ("cookie", Say::with(json, "Set-Cookie: sid=new; Path=/\r\n", "{}")),
         ("long", Say::with(json, "", long)),
     ];
@@ -228,4 +228,23 @@ async fn below_collapse_a_mark_means_nothing_but_is_stripped() {
         assert_eq!(site.asked("GET /api/a ").len(), 2);
         assert!(!site.asked("").concat().contains("Pollcast"));
     }
+}
+
+/// Polls of one page, but for the browser's name.
+#[tokio::test]
+async fn a_field_that_vary_names_tells_topics_apart_from_then_on() {
+    let (site, app) = start("/api/a", Say::json("[1]")).await;
+    let one = "Cookie: sid=1\r\nUser-Agent: one\r\n";
+    let other = "Cookie: sid=1\r\nUser-Agent: other\r\n";
+    assert!(app.poll("/api/a", one).await.hash().is_some());
+    // Nothing says that the browser matters: one topic.
+    assert!(app.poll("/api/a", other).await.hash().is_some());
+    assert_eq!(site.asked("/api/a").len(), 1);
+    let varies = "Vary: User-Agent\r\n";
+    site.say("/api/b", Say::with("application/json", varies, "[2]"));
+    assert!(app.poll("/api/b", one).await.hash().is_some());
+    assert!(app.poll("/api/b", other).await.hash().is_some());
+    assert_eq!(site.asked("/api/b").len(), 2);
+    assert!(app.poll("/api/b", other).await.hash().is_some());
+    assert_eq!(site.asked("/api/b").len(), 2);
 }

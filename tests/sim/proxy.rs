@@ -6,7 +6,7 @@ use pollcast::config::{Config, Glob, Mode, Watch};
 use pollcast::drain::Drain;
 use pollcast::hint::Write;
 use pollcast::http::Frames;
-use pollcast::hub::{self, Full, Hub, Position, View, Wish};
+use pollcast::hub::{self, Asker, Full, Hub, Position, View, Wish};
 use pollcast::route;
 use pollcast::stream::{EventStream, Pace, StreamRequest, Wanted, frames};
 use pollcast::telemetry::Metrics;
@@ -80,13 +80,15 @@ impl Proxy {
 
     fn about(&self, path: usize) -> hub::About {
         let watch = &self.watches[usize::from(path == CLOCK)];
-        hub::About { watch: Arc::clone(watch), path: PATHS[path].to_owned() }
+        let audience = self.hub.audience(watch);
+        hub::About { watch: Arc::clone(watch), path: PATHS[path].to_owned(), audience }
     }
 
     pub fn key(&self, about: &About) -> TopicKey {
         let (fields, target) = (fields(&about.0), Target::new(PATHS[about.1], &[], 0));
-        let watch = &self.about(about.1).watch.name;
-        let facts = Facts { watch, target: &target, headers: &fields };
+        let what = self.about(about.1);
+        let (watch, audience) = (&what.watch.name, what.audience);
+        let facts = Facts { watch, audience, target: &target, headers: &fields };
         self.keyer.key(facts, self.keyer.identify(&fields))
     }
 
@@ -114,7 +116,8 @@ impl Proxy {
         let key = self.key(&(crate::origin::session(&wanted.headers), path));
         let request = PollRequest::new(target, &wanted.headers, 0);
         let every = wanted.every.unwrap_or(self.config.poll.default_interval);
-        Ok(Wish { key, about: self.about(path), request, have: wanted.have, every })
+        let (about, identity) = (self.about(path), self.keyer.identify(&wanted.headers));
+        Ok(Wish { key, identity, own: None, about, request, have: wanted.have, every })
     }
 
     /// The snapshot that may answer a marked request now.
@@ -130,12 +133,11 @@ impl Proxy {
         let what = self.about(about.1);
         let parts = (answer.status, &answer.headers, answer.body.as_ref());
         let result = match answer.status {
-            StatusCode::OK => {
-                read(&self.keyer, &what.watch.ignore, &fields(&about.0), parts, begun)
-            }
+            StatusCode::OK => read(&self.keyer, &what.watch, &fields(&about.0), parts, begun),
             status => Err(Refusal::Status(status)),
         };
-        self.hub.observe(self.key(about), what, begun, result)
+        let asker = Asker { identity: self.keyer.identify(&fields(&about.0)), request: None };
+        self.hub.observe(self.key(about), what, asker, (begun, result))
     }
 
     /// A write that begins now.

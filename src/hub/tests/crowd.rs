@@ -54,7 +54,7 @@ async fn what_is_forgotten_holds_nothing_and_is_numbered_on() {
     rig.hub.0.forget_idle(&mut rig.hub.0.topics(), Duration::ZERO, false);
     // Whoever found it just before.
     let now = Instant::now();
-    assert_eq!(held.passed(&rig.hub.0, now, rig.answer(now, "[4]")), None);
+    assert_eq!(held.passed(&rig.hub.0, rig.asker(), now, rig.answer(now, "[4]")).0, None);
     assert!(rig.hub.0.keep.change(0, 5_000, 5_000), "bytes that nobody gives back");
     rig.hub.0.keep.change(5_000, 0, 0);
     rig.stream("/a").expect("snapshot", "\"seq\":4").await;

@@ -207,7 +207,7 @@ async fn a_new_cookie_counts_even_if_its_answer_was_overtaken() {
     sleep(SECOND).await;
     let mut reader = rig.stream("/a");
     reader.expect("snapshot", "[1]").await;
-    rig.refusal_passes("/a", first, Refusal::Identity);
+    rig.refusal_passes("/a", first, Refusal::Identity(StatusCode::OK));
     let asked = rig.asked();
     reader.expect("gone", "unwatchable").await;
     sleep(60 * SECOND).await;

@@ -1,9 +1,10 @@
-//! From a topic's poller to the topic.
+//! From a topic's poller and prover to the topic.
 
-use super::super::{Inner, locked};
-use super::Topic;
+use super::super::{Asker, Inner, locked};
+use super::absorb::{Absorbed, Lane};
+use super::{State, Topic};
 use crate::upstream::PollError;
-use crate::watch::{Outcome, Refusal, Seen, Sink, Validator};
+use crate::watch::{IdentityId, Next, Outcome, Prover, Refusal, Seen, Sink, Turn};
 use std::sync::{Arc, Weak};
 use tokio::time::Instant;
 
@@ -18,18 +19,8 @@ impl TopicSink {
     pub(super) fn new(topic: &Arc<Topic>, hub: &Arc<Inner>) -> Self {
         Self { topic: Arc::downgrade(topic), hub: Arc::downgrade(hub) }
     }
-}
 
-impl Sink for TopicSink {
-    fn validator(&self) -> Option<Validator> {
-        let topic = self.topic.upgrade()?;
-        let state = locked(&topic.state);
-        // While stale, the whole answer is wanted: the origin may have been replaced.
-        let (snapshot, _, _) = state.states.verified()?;
-        snapshot.validator.clone()
-    }
-
-    fn observed(&self, begun: Instant, outcome: Outcome) -> Seen {
+    fn take(&self, (by, lane): (IdentityId, Lane), begun: Instant, outcome: Outcome) -> Seen {
         let (Some(topic), Some(hub)) = (self.topic.upgrade(), self.hub.upgrade()) else {
             return Seen::Older;
         };
@@ -41,14 +32,71 @@ impl Sink for TopicSink {
             hub.metrics.limit("body");
         }
         let mut state = locked(&topic.state);
-        let seen = topic.absorb(&hub, &mut state, begun, outcome);
+        let asker = Asker { identity: by, request: None };
+        let Absorbed { seen, effect, .. } =
+            topic.absorb(&hub, &mut state, (asker, lane), begun, outcome);
+        drop(state);
         hub.metrics.origin_poll(match (kind, seen) {
             (_, Seen::Older | Seen::Unclear) => "older",
             ("state", Seen::Changed) => "changed",
             ("state", _) => "same",
             (kind, _) => kind,
         });
+        if let Some(effect) = effect {
+            hub.act(&topic.about.watch, effect);
+        }
         seen
+    }
+}
+
+impl State {
+    /// Of a topic of one identity.
+    fn own_turn(&self) -> Option<Turn> {
+        let sub = self.subs.values().next()?;
+        // While stale, the whole answer is wanted: the origin may have been replaced.
+        let verified = self.states.verified();
+        let validator = verified.and_then(|(snapshot, _, _)| snapshot.validator.clone());
+        Some(Turn { by: sub.identity, request: self.request.clone()?, validator })
+    }
+}
+
+impl Sink for TopicSink {
+    fn turn(&self) -> Option<Turn> {
+        let topic = self.topic.upgrade()?;
+        let mut state = locked(&topic.state);
+        let stale = state.states.verified().is_none();
+        let turn = match &mut state.leases {
+            Some(leases) => leases.turn(Instant::now()),
+            None => state.own_turn(),
+        };
+        turn.map(|turn| Turn { validator: turn.validator.filter(|_| !stale), ..turn })
+    }
+
+    fn observed(&self, by: IdentityId, begun: Instant, outcome: Outcome) -> Seen {
+        self.take((by, Lane::Poller), begun, outcome)
+    }
+}
+
+impl Prover for TopicSink {
+    fn next(&self, now: Instant) -> Next {
+        let Some(topic) = self.topic.upgrade() else { return Next::Wait(None) };
+        let mut state = locked(&topic.state);
+        let lapsed = state.leases.as_mut().map(|leases| leases.lapse(now)).unwrap_or_default();
+        for id in lapsed {
+            Topic::mark(&state, Some(id));
+        }
+        let Some(leases) = &mut state.leases else { return Next::Wait(None) };
+        match leases.next(now) {
+            Next::Wait(until) => {
+                let lapse = leases.next_lapse();
+                Next::Wait(until.into_iter().chain(lapse).min())
+            }
+            ask @ Next::Ask(_) => ask,
+        }
+    }
+
+    fn proved(&self, by: IdentityId, begun: Instant, outcome: Outcome) {
+        self.take((by, Lane::Prover), begun, outcome);
     }
 }
 

@@ -4,7 +4,7 @@ use crate::config::{Config, Watch};
 use crate::shim::inject::Injector;
 use crate::shim::script::Script;
 use crate::telemetry::Metrics;
-use crate::watch::Keyer;
+use crate::watch::{Keyer, Learnt};
 use std::sync::Arc;
 
 /// A configuration, and what is made of it.
@@ -23,16 +23,22 @@ pub struct Live {
 
 impl Live {
     /// Builds it. `secret` keys identities and must stay the same while the process lives, or
-    /// topics lose their subscribers.
+    /// topics lose their subscribers; so must `learnt`.
     #[must_use]
-    pub fn new(config: Config, secret: [u8; 32], metrics: &Metrics) -> Self {
+    pub fn new(
+        config: Config,
+        (secret, learnt): ([u8; 32], &Arc<Learnt>),
+        metrics: &Metrics,
+    ) -> Self {
         let metrics = metrics.clone();
         let report = Arc::new(move |outcome: crate::shim::inject::Outcome| {
             metrics.injected(outcome.label());
         });
         Self {
             watches: config.watches.iter().cloned().map(Arc::new).collect(),
-            keyer: Arc::new(Keyer::new(secret, config.identity.clone())),
+            keyer: Arc::new(
+                Keyer::new(secret, config.identity.clone()).remembering(Arc::clone(learnt)),
+            ),
             script: Script::new(&config, env!("CARGO_PKG_VERSION")),
             injector: Injector::new(&config.prefix, config.inject.csp, report),
             config,

@@ -4,11 +4,13 @@ mod complaints;
 pub mod hold;
 pub mod live;
 mod own;
+mod sender;
 mod watched;
 
 pub use self::complaints::Complaints;
 use self::hold::Purse;
 use self::live::Live;
+use self::sender::Sender;
 use self::watched::Watched;
 use super::{Client, Handler, Reply};
 use crate::config::Mode;
@@ -75,12 +77,13 @@ async fn answer(shared: &Shared, mut req: Request<Body>, client: Client) -> Resu
     name_host(&mut req);
     let decision = route::decide(&live.config, req.method(), req.uri(), req.headers());
     shared.metrics.request(label(decision));
+    let sender = rollout::any(&live.config, Mode::Push).then(|| Sender::new(&live, req.headers()));
     let handshake = fields::is_websocket(req.headers()) && req.version() == http::Version::HTTP_11;
     // All but the plain way is boxed: a request's future is moved as a whole, and is as large as
     // the largest of its parts.
-    match decision {
+    let reply = match decision {
         Decision::Own(endpoint) => {
-            Ok(Box::pin(own::answer(shared, &live, (endpoint, client), req)).await)
+            return Ok(Box::pin(own::answer(shared, &live, (endpoint, client), req)).await);
         }
         // A watch matches paths, and a WebSocket may well have one that is polled, too.
         Decision::Watched { .. } | Decision::Pass if handshake => {
@@ -93,7 +96,15 @@ async fn answer(shared: &Shared, mut req: Request<Body>, client: Client) -> Resu
         }
         Decision::Write => Box::pin(write(shared, &live, req, client)).await,
         Decision::Watched { .. } | Decision::Pass => pass(shared, &live, req, client).await,
+    }?;
+    let told = match (sender, &reply) {
+        (Some(sender), Reply::Response(response)) => sender.learn(shared, &live, response),
+        _ => None,
+    };
+    if let Some(told) = told {
+        Box::pin(told.taken()).await;
     }
+    Ok(reply)
 }
 
 /// Writes the host of the target where the origin will read it: otherwise a topic would be keyed by

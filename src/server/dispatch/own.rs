@@ -2,7 +2,7 @@
 
 use super::live::Live;
 use super::{Reply, Shared};
-use crate::config::Mode;
+use crate::config::{Audience, Mode, Service};
 use crate::http::{Body, Client, Frame, Frames, fields};
 use crate::hub::{About, View, Wish};
 use crate::route::{self, Own};
@@ -158,16 +158,29 @@ fn wish(
         return Err("unwatchable");
     }
     let identity = live.keyer.identify(&wanted.headers);
-    let facts = Facts { watch: &watch.name, target: &target, headers: &wanted.headers };
-    let key = live.keyer.key(facts, identity);
-    let about = About { watch: Arc::clone(watch), path: target.path().to_owned() };
+    let (keyer, audience) = (&live.keyer, shared.hub.audience(watch));
+    let facts = Facts { watch: &watch.name, audience, target: &target, headers: &wanted.headers };
+    let key = keyer.key(facts, identity);
+    let about = About { watch: Arc::clone(watch), path: target.path().to_owned(), audience };
     let every = wanted.every.unwrap_or(config.poll.default_interval);
     // Otherwise the origin would take a central poll for a request of this machine's own, and may
     // show it what it shows no client.
     let told = shared.upstream.poll_fields(wanted.headers.clone(), client);
     let headers = told.map_err(|_| "unwatchable")?;
+    // What Pollcast asks in its own name: nobody's credentials, or its own.
+    let service = watch.poll_as.as_ref().map(Service::fields);
+    let own = match audience {
+        Audience::Credential => None,
+        Audience::Shared => service.cloned(),
+        Audience::Public => Some(HeaderMap::new()),
+    };
+    let own = own.map(|credentials| {
+        let (id, mut fields) = (keyer.identify(&credentials), keyer.anonymous(&headers));
+        fields.extend(credentials);
+        (id, PollRequest::new(target.clone(), &fields, now_ms))
+    });
     let request = PollRequest::new(target, &headers, now_ms);
-    Ok(Wish { key, about, request, have: wanted.have, every })
+    Ok(Wish { key, identity, own, about, request, have: wanted.have, every })
 }
 
 fn open(

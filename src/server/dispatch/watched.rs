@@ -3,12 +3,14 @@
 use super::Shared;
 use super::hold::{Caps, Held, Tee, hold};
 use super::live::Live;
+use crate::config::Audience;
 use crate::error::Error;
 use crate::http::{Body, Client, fields};
-use crate::hub::{About, Position};
+use crate::hub::{About, Asker, Hub, Position};
 use crate::route::Mark;
 use crate::watch::{
-    Facts, IdentityId, Refusal, Snapshot, Target, TopicKey, decode, is_text, read, unix_ms,
+    Facts, IdentityId, PollRequest, Refusal, Snapshot, Target, TopicKey, decode, is_text, read,
+    unix_ms,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
@@ -25,17 +27,21 @@ pub struct Watched<'a> {
     about: About,
     key: TopicKey,
     identity: IdentityId,
-    /// The target may ask something of its own, though its key says otherwise.
-    guessed: bool,
+    target: Target,
 }
 
 /// What is needed to read an answer after its request has gone.
-#[derive(Clone)]
 struct Reading {
     live: Arc<Live>,
+    hub: Hub,
     about: About,
     key: TopicKey,
+    identity: IdentityId,
+    target: Target,
+    /// What was asked.
     request: HeaderMap,
+    /// The same as a central poll would ask it, where the topic may be shared.
+    again: Option<PollRequest>,
     begun: Instant,
 }
 
@@ -46,11 +52,12 @@ impl<'a> Watched<'a> {
         let raw = req.uri().path_and_query().map_or("/", |target| target.as_str());
         let target = Target::new(raw, &live.config.identity.cache_busters, unix_ms());
         let identity = live.keyer.identify(req.headers());
-        let facts = Facts { watch: &watch.name, target: &target, headers: req.headers() };
+        let audience = shared.hub.audience(&watch);
+        let facts = Facts { watch: &watch.name, audience, target: &target, headers: req.headers() };
         let key = live.keyer.key(facts, identity);
         let path = target.path().to_owned();
-        let guessed = target.is_guessed();
-        Self { shared, live, about: About { watch, path }, key, identity, guessed }
+        let about = About { watch, path, audience };
+        Self { shared, live, about, key, identity, target }
     }
 
     /// Answers it.
@@ -73,12 +80,20 @@ impl<'a> Watched<'a> {
         }
     }
 
-    fn reading(&self, headers: &HeaderMap) -> Reading {
+    fn reading(&self, headers: &HeaderMap, client: Client) -> Reading {
+        let again = (self.about.audience != Audience::Credential).then(|| {
+            let told = self.shared.upstream.poll_fields(headers.clone(), client).ok()?;
+            Some(PollRequest::new(self.target.clone(), &told, unix_ms()))
+        });
         Reading {
             live: Arc::clone(self.live),
+            hub: self.shared.hub.clone(),
             about: self.about.clone(),
             key: self.key,
+            identity: self.identity,
+            target: self.target.clone(),
             request: headers.clone(),
+            again: again.flatten(),
             begun: Instant::now(),
         }
     }
@@ -93,13 +108,15 @@ impl<'a> Watched<'a> {
     async fn stream(self, req: Request<Body>, client: Client) -> Result<Response<Body>, Error> {
         // The page's script knows which values are cache busters; an unmarked request comes without
         // its word.
-        let known = !self.guessed && self.shared.hub.knows(self.key);
-        let known = known.then(|| self.reading(req.headers()));
+        // A guess may be wrong: the target may ask something of its own, though its key says
+        // otherwise.
+        let known = !self.target.is_guessed() && self.shared.hub.knows(self.key);
+        let known = known.then(|| self.reading(req.headers(), client));
         self.shared.metrics.origin_request();
         let response = self.shared.upstream.forward(req, client).await?;
         let Some(reading) = known else { return Ok(response) };
         if response.status() != StatusCode::OK {
-            self.refuse(reading, response.status());
+            Self::refuse(reading, response.status());
             return Ok(response);
         }
         if !is_text(response.headers()) {
@@ -107,11 +124,10 @@ impl<'a> Watched<'a> {
         }
         let (parts, body) = response.into_parts();
         let headers = parts.headers.clone();
-        let (hub, drain) = (self.shared.hub.clone(), self.shared.drain.clone());
+        let drain = self.shared.drain.clone();
         let done = move |body: Bytes| {
             drain.spawn(async move {
-                let answer = reading.read((StatusCode::OK, &headers), body).await;
-                let _ = hub.observe(reading.key, reading.about, reading.begun, answer);
+                let _ = reading.observe((StatusCode::OK, &headers), body).await;
             });
         };
         Ok(Response::from_parts(parts, Body::boxed(Tee::new(body, self.caps(), done))))
@@ -125,12 +141,12 @@ impl<'a> Watched<'a> {
         *req.headers_mut() = fields::without(headers, |name| {
             *name == header::IF_NONE_MATCH || *name == header::IF_MODIFIED_SINCE
         });
-        let reading = self.reading(req.headers());
+        let reading = self.reading(req.headers(), client);
         self.shared.metrics.origin_request();
         let response = self.shared.upstream.forward(req, client).await?;
         let (parts, body) = response.into_parts();
         if parts.status != StatusCode::OK {
-            self.refuse(reading, parts.status);
+            Self::refuse(reading, parts.status);
             return Ok(Response::from_parts(parts, body));
         }
         if !is_text(&parts.headers) {
@@ -140,9 +156,7 @@ impl<'a> Watched<'a> {
             Held::Whole(body) => body,
             Held::Passing(body) => return Ok(Response::from_parts(parts, body)),
         };
-        let answer = reading.read((parts.status, &parts.headers), body.clone()).await;
-        let hub = &self.shared.hub;
-        let position = hub.observe(reading.key, reading.about, reading.begun, answer);
+        let position = reading.observe((parts.status, &parts.headers), body.clone()).await;
         let mut response = Response::from_parts(parts, Body::from(body));
         if let Some(position) = position {
             self.say(&mut response, position);
@@ -150,12 +164,10 @@ impl<'a> Watched<'a> {
         Ok(response)
     }
 
-    fn refuse(&self, reading: Reading, status: StatusCode) {
+    fn refuse(reading: Reading, status: StatusCode) {
         // A 304 answers the client's own condition: it says nothing about our state.
         if status != StatusCode::NOT_MODIFIED {
-            let refusal = Err(Refusal::Status(status));
-            let hub = &self.shared.hub;
-            let _ = hub.observe(reading.key, reading.about, reading.begun, refusal);
+            let _ = reading.tell(Err(Refusal::Status(status)));
         }
     }
 
@@ -183,14 +195,34 @@ impl<'a> Watched<'a> {
 }
 
 impl Reading {
-    async fn read(
-        &self,
+    /// Reads the answer, and says where its state stands.
+    async fn observe(
+        mut self,
         (status, headers): (StatusCode, &HeaderMap),
         body: Bytes,
-    ) -> Result<Snapshot, Refusal> {
+    ) -> Option<Position> {
         let limit = self.live.config.limits.body;
-        let body = decode(headers, body, limit).await.ok_or(Refusal::TooLong)?;
+        let Some(body) = decode(headers, body, limit).await else {
+            return self.tell(Err(Refusal::TooLong));
+        };
         let parts = (status, headers, body.as_ref());
-        read(&self.live.keyer, &self.about.watch.ignore, &self.request, parts, self.begun)
+        let (live, about) = (Arc::clone(&self.live), self.about.clone());
+        let answer = || read(&live.keyer, &about.watch, &self.request, parts, self.begun);
+        match answer() {
+            Err(Refusal::Rekeyed) => {
+                let again = answer();
+                self.hub.rekey(&self.about.watch);
+                let (watch, audience) = (&about.watch.name, about.audience);
+                let facts = Facts { watch, audience, target: &self.target, headers: &self.request };
+                self.key = self.live.keyer.key(facts, self.identity);
+                self.tell(again)
+            }
+            answer => self.tell(answer),
+        }
+    }
+
+    fn tell(self, answer: Result<Snapshot, Refusal>) -> Option<Position> {
+        let asker = Asker { identity: self.identity, request: self.again };
+        self.hub.observe(self.key, self.about, asker, (self.begun, answer))
     }
 }

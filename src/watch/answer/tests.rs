@@ -12,9 +12,10 @@ fn map(fields: &[(&str, &str)]) -> HeaderMap {
 fn observe(fields: &[(&str, &str)], body: &[u8]) -> Result<Snapshot, Refusal> {
     let keyer = Keyer::new([1; 32], Config::new(http::Uri::from_static("http://o")).identity);
     let headers = map(fields);
-    let ignored = vec![vec!["at".to_owned()]];
+    let mut watch = Watch::new(crate::config::Glob::new("/**").unwrap());
+    watch.ignore = vec![vec!["at".to_owned()]];
     let request = map(&[("cookie", "sid=1")]);
-    read(&keyer, &ignored, &request, (StatusCode::OK, &headers, body), Instant::now())
+    read(&keyer, &watch, &request, (StatusCode::OK, &headers, body), Instant::now())
 }
 
 const JSON: (&str, &str) = ("content-type", "application/json; charset=\"UTF-8\"");
@@ -38,7 +39,7 @@ async fn refuses_what_it_could_not_give_back() {
         (vec![], b"{}", Refusal::NotText),
         (vec![JSON], b"\xff", Refusal::NotText),
         (vec![JSON], b"\xef\xbb\xbf{}", Refusal::NotText),
-        (vec![JSON, ("set-cookie", "sid=2")], b"{}", Refusal::Identity),
+        (vec![JSON, ("set-cookie", "sid=2")], b"{}", Refusal::Identity(StatusCode::OK)),
         (vec![JSON, ("vary", "*")], b"{}", Refusal::Vary),
     ] {
         assert_eq!(observe(&fields, body).unwrap_err(), want, "{fields:?}");

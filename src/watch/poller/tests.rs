@@ -52,13 +52,16 @@ struct Receiver {
     seen: Mutex<VecDeque<Seen>>,
     outcomes: Mutex<Vec<String>>,
     validator: Option<Validator>,
+    by: IdentityId,
 }
 
 impl Sink for Receiver {
-    fn validator(&self) -> Option<Validator> {
-        self.validator.clone()
+    fn turn(&self) -> Option<Turn> {
+        let request = PollRequest::new(Target::new("/a", &[], 0), &HeaderMap::new(), 0);
+        Some(Turn { by: self.by, request, validator: self.validator.clone() })
     }
-    fn observed(&self, _: Instant, outcome: Outcome) -> Seen {
+    fn observed(&self, by: IdentityId, _: Instant, outcome: Outcome) -> Seen {
+        assert_eq!(by, self.by);
         self.outcomes.lock().unwrap().push(match outcome {
             Outcome::State(_) => "state".to_owned(),
             other => format!("{other:?}"),
@@ -89,18 +92,20 @@ fn rig_with(takes: u64, seen: &[Seen], (status, tag): (StatusCode, Option<&'stat
     let origin = Arc::new(Script { start, takes, asked, running, status });
     let validator = tag.map(|tag| Validator::Tag(HeaderValue::from_static(tag)));
     let seen = Mutex::new(seen.iter().copied().collect());
-    let sink = Arc::new(Receiver { seen, outcomes: Mutex::default(), validator });
     let config = Config::new(http::Uri::from_static("http://o"));
+    let keyer = Arc::new(Keyer::new([0; 32], config.identity));
+    let by = keyer.nobody();
+    let sink = Arc::new(Receiver { seen, outcomes: Mutex::default(), validator, by });
     let poller = Arc::new(Poller {
         origin: Arc::clone(&origin) as Arc<dyn Origin>,
         gate: Arc::new(Gate::new(&config.poll, Metrics::new())),
         times: config.poll,
         body_limit: 100,
-        keyer: Arc::new(Keyer::new([0; 32], config.identity)),
+        keyer,
     });
-    let request = PollRequest::new(Target::new("/a", &[], 0), &HeaderMap::new(), 0);
+    let watch = Arc::new(Watch::new(crate::config::Glob::new("/a").unwrap()));
     let to = Arc::clone(&sink) as Arc<dyn Sink>;
-    let poller = poller.start(&Drain::new(), request, (CADENCE, None), Arc::new([]), to);
+    let poller = poller.start(&Drain::new(), (CADENCE, None), watch, to);
     Rig { poller, origin, sink, start }
 }
 

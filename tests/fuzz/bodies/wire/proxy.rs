@@ -52,7 +52,7 @@ impl World {
         let (drain, metrics) = (Drain::new(), Metrics::new());
         let upstream = Upstream::new(&config, &drain).unwrap();
         let origin = HttpOrigin::new(upstream, &config);
-        let live = Live::new(config, [7; 32], &metrics);
+        let live = Live::new(config, ([7; 32], &Arc::default()), &metrics);
         let keyer = Arc::clone(&live.keyer);
         let hub = Hub::new(&live.config, Arc::new(origin), keyer, (drain, metrics.clone()), 7);
         drop(inside);

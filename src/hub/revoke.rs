@@ -1,0 +1,43 @@
+//! Ends what an identity subscribes to.
+
+use super::topic::Topic;
+use super::{Hub, Mailbox};
+use crate::watch::IdentityId;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Streams that were told something.
+#[derive(Debug)]
+pub struct Told(Vec<Arc<Mailbox>>);
+
+impl Hub {
+    /// Ends all subscriptions of an identity, for this reason. What it was shown doesn't count any
+    /// more.
+    pub fn dismiss(&self, identity: IdentityId, reason: &'static str) -> Told {
+        let keys = self.0.members.of(identity);
+        let topics: Vec<Arc<Topic>> = {
+            let topics = self.0.topics();
+            keys.iter().filter_map(|key| topics.get(key).map(Arc::clone)).collect()
+        };
+        if !topics.is_empty() {
+            self.0.metrics.dismissal(reason);
+        }
+        let dismiss = |topic: &Arc<Topic>| topic.dismiss(&self.0, Some(identity), reason);
+        Told(topics.iter().flat_map(dismiss).collect())
+    }
+}
+
+impl Told {
+    /// Waits until each stream has taken it, or for a moment: what the client is about to learn on
+    /// another connection should not overtake it.
+    pub async fn taken(self) {
+        const STEP: Duration = Duration::from_millis(1);
+        const STEPS: usize = 20;
+        for _ in 0..STEPS {
+            if self.0.iter().all(|mailbox| mailbox.pending() == 0) {
+                return;
+            }
+            tokio::time::sleep(STEP).await;
+        }
+    }
+}
