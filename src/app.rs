@@ -7,7 +7,7 @@ mod manager;
 pub use leaving::Left;
 pub use listen::Handed;
 
-use crate::admin::{self, Ready};
+use crate::admin::{self, Desk, Ready};
 use crate::config::{self, Config, Faults, Mode, Source};
 use crate::demo;
 use crate::drain::Drain;
@@ -23,7 +23,7 @@ use leaving::Told;
 use manager::Manager;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -110,12 +110,14 @@ impl Proxy {
         let (metrics, ready, desk) = (Metrics::new(), Ready::new(), Drain::new());
         let listener = handed.clients(config.listen, config.reuse_port)?;
         let addr = listener.local_addr()?;
-        let mut admin = None;
+        let (mut admin, seen) = (None, Arc::new(OnceLock::new()));
         if let Some((socket, shared)) = handed.admin(config.admin.listen, config.reuse_port)? {
             admin = Some(socket.local_addr()?);
             // Where the next generation answers too, one that leaves mustn't answer for it.
             let until = if shared { drain } else { &desk };
-            until.spawn(admin::serve(socket, metrics.clone(), ready.clone(), until.clone()));
+            let metrics = metrics.clone();
+            let desk = Desk { metrics, ready: ready.clone(), hub: Arc::clone(&seen) };
+            until.spawn(admin::serve(socket, desk, until.clone()));
         }
         let manager = Arc::new(Manager::from_env());
         let alive = Arc::clone(&manager);
@@ -135,6 +137,7 @@ impl Proxy {
         let parts = (drain.clone(), metrics.clone());
         let keyer = Arc::clone(&live.keyer);
         let hub = Hub::new(&live.config, origin, keyer, parts, u64::from_le_bytes(seed));
+        let _ = seen.set(hub.clone());
         drain.spawn(until_leaving(drain.clone(), hub.clone().sweep()));
         let live = Arc::new(ArcSwap::from_pointee(live));
         let dispatch = Dispatch::new(Shared {

@@ -1,32 +1,48 @@
 //! Request → answer, on one screen.
 
-use super::Ready;
+use super::{Desk, alarms};
 use crate::http::Body;
-use crate::telemetry::{CONTENT_TYPE, Metrics};
+use crate::telemetry::CONTENT_TYPE;
+use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE as TYPE, HOST, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use std::net::IpAddr;
 
 const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
 
-/// Answers one request.
-pub(super) fn answer<B>(request: &Request<B>, metrics: &Metrics, ready: &Ready) -> Response<Body> {
+/// Answers one request, whose body has been read.
+pub(super) fn answer(request: &Request<Bytes>, desk: &Desk) -> Response<Body> {
     if !host_is_direct(request) {
         let text = "Pollcast: use an IP address or localhost to reach this listener\n";
         return plain(StatusCode::FORBIDDEN, TEXT, text);
     }
     let path = request.uri().path();
-    if !matches!(path, "/metrics" | "/healthz" | "/readyz") {
-        let text = "Pollcast: there is /metrics, /healthz and /readyz\n";
+    if !matches!(path, "/metrics" | "/healthz" | "/readyz" | "/alarms" | "/restore") {
+        let text = "Pollcast: there is /metrics, /healthz, /readyz, /alarms and /restore\n";
         return plain(StatusCode::NOT_FOUND, TEXT, text);
     }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Pollcast: GET only\n");
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    let (allow, fits) = match path {
+        "/restore" => ("POST", *request.method() == Method::POST),
+        _ => ("GET, HEAD", matches!(*request.method(), Method::GET | Method::HEAD)),
+    };
+    if !fits {
+        let text = format!("Pollcast: {allow} only\n");
+        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, TEXT, text);
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
         return response;
     }
-    match (path, ready.why_not()) {
-        ("/metrics", _) => plain(StatusCode::OK, CONTENT_TYPE, metrics.encode()),
+    let hub = desk.hub.get();
+    match (path, desk.ready.why_not()) {
+        ("/alarms", _) => plain(StatusCode::OK, JSON, alarms::list(hub)),
+        ("/restore", _) => match alarms::restore(hub, request.headers(), request.body()) {
+            Ok(()) => plain(StatusCode::OK, TEXT, "restored\n"),
+            Err((status, why)) => {
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+                plain(status, TEXT, format!("Pollcast: {why}\n"))
+            }
+        },
+        ("/metrics", _) => plain(StatusCode::OK, CONTENT_TYPE, desk.metrics.encode()),
         ("/healthz", _) | (_, None) => plain(StatusCode::OK, TEXT, "ok\n"),
         (_, Some(reason)) => {
             plain(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("not ready: {reason}\n"))
@@ -66,13 +82,17 @@ fn plain(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Respo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::Ready;
+    use crate::telemetry::Metrics;
+    use std::sync::Arc;
 
     fn ask(method: &str, path: &str, host: Option<&str>, ready: &Ready) -> Response<Body> {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(host) = host {
             request = request.header(HOST, host);
         }
-        answer(&request.body(()).unwrap(), &Metrics::new(), ready)
+        let desk = Desk { metrics: Metrics::new(), ready: ready.clone(), hub: Arc::default() };
+        answer(&request.body(Bytes::new()).unwrap(), &desk)
     }
 
     #[test]
@@ -85,6 +105,9 @@ mod tests {
             ("HEAD", "/healthz", 200),
             ("GET", "/readyz", 200),
             ("POST", "/metrics", 405),
+            ("GET", "/alarms", 200),
+            ("GET", "/restore", 405),
+            ("POST", "/restore", 403),
             ("GET", "/", 404),
             ("POST", "/x", 404),
         ] {

@@ -1,8 +1,9 @@
 //! Accept loop of the operator's listener.
 
-use super::{Ready, answer::answer};
+use super::alarms::NAME_MOST;
+use super::{Desk, answer::answer};
 use crate::drain::Drain;
-use crate::telemetry::Metrics;
+use http_body_util::{BodyExt as _, Limited};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
@@ -21,9 +22,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// a whole core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `/metrics`, `/healthz` and `/readyz` until it is time to leave. Spawn it through
-/// [`Drain::spawn`].
-pub async fn serve(listener: TcpListener, metrics: Metrics, ready: Ready, drain: Drain) {
+/// Serves the operator until it is time to leave. Spawn it through [`Drain::spawn`].
+pub async fn serve(listener: TcpListener, desk: Desk, drain: Drain) {
     let seats = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let accepted = async {
@@ -36,8 +36,7 @@ pub async fn serve(listener: TcpListener, metrics: Metrics, ready: Ready, drain:
         };
         match (accepted, seat) {
             (Ok((socket, _)), Ok(seat)) => {
-                let (metrics, ready) = (metrics.clone(), ready.clone());
-                drain.spawn(converse(socket, seat, (metrics, ready), drain.clone()));
+                drain.spawn(converse(socket, seat, desk.clone(), drain.clone()));
             }
             (Err(error), _) => {
                 tracing::warn!(%error, "the operator's listener can't accept");
@@ -49,15 +48,18 @@ pub async fn serve(listener: TcpListener, metrics: Metrics, ready: Ready, drain:
     }
 }
 
-async fn converse(
-    socket: TcpStream,
-    seat: OwnedSemaphorePermit,
-    (metrics, ready): (Metrics, Ready),
-    drain: Drain,
-) {
-    let service = service_fn(|request| {
-        let response = answer(&request, &metrics, &ready);
-        async move { Ok::<_, Infallible>(response) }
+async fn converse(socket: TcpStream, seat: OwnedSemaphorePermit, desk: Desk, drain: Drain) {
+    let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
+        let desk = desk.clone();
+        async move {
+            let (parts, body) = request.into_parts();
+            let body = Limited::new(body, NAME_MOST).collect();
+            // Too long, too slow or broken off: no name of a watch.
+            let body = tokio::time::timeout(HEAD_TIMEOUT, body).await;
+            let body = body.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes);
+            let request = http::Request::from_parts(parts, body.unwrap_or_default());
+            Ok::<_, Infallible>(answer(&request, &desk))
+        }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

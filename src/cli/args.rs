@@ -31,8 +31,20 @@ pub(super) enum Sub {
     },
     /// Read the configuration and say everything that is wrong with it
     Check(Run),
-    /// Ask a running Pollcast whether it is ready; a health check
+    /// Ask a running Pollcast whether it is ready, and for alarms; a health check
     Status {
+        /// The configuration that it runs with; if not given, proxy.toml in this directory, if it
+        /// is there
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Where the operator's listener is
+        #[arg(long, value_name = "ADDRESS")]
+        admin: Option<String>,
+    },
+    /// Share a watch again that a running Pollcast has put back to `credential`
+    Restore {
+        /// The watch's name, as in the alarm
+        watch: String,
         /// The configuration that it runs with; if not given, proxy.toml in this directory, if it
         /// is there
         #[arg(long, value_name = "FILE")]

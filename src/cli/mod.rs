@@ -97,7 +97,10 @@ fn carry_out(args: args::Args) -> Command {
         args::Sub::Run(run) => start(run.source()),
         args::Sub::Demo { listen, admin } => demo(&listen, &admin),
         args::Sub::Check(run) => Command::Done(check::check(&run.source())),
-        args::Sub::Status { config, admin } => Command::Done(ask(config, admin)),
+        args::Sub::Status { config, admin } => Command::Done(ask(config, admin, status::status)),
+        args::Sub::Restore { watch, config, admin } => {
+            Command::Done(ask(config, admin, |admin| status::restore(admin, &watch)))
+        }
         args::Sub::Example => Command::Done(say(crate::config::EXAMPLE)),
     }
 }
@@ -127,12 +130,16 @@ fn demo(listen: &str, admin: &str) -> Command {
 }
 
 /// The address alone is enough to ask; else it is that of the configuration, or the default.
-fn ask(config: Option<PathBuf>, admin: Option<String>) -> Exit {
+fn ask(
+    config: Option<PathBuf>,
+    admin: Option<String>,
+    question: impl FnOnce(Option<SocketAddr>) -> Exit,
+) -> Exit {
     let file = config.or_else(default_file).filter(|_| admin.is_none());
     let origin = file.is_none().then(|| "http://origin.invalid".to_owned());
     let flags = crate::config::Flags { origin, admin, ..Default::default() };
     match (Source { file, flags }).load() {
-        Ok(config) => status::status(config.admin.listen),
+        Ok(config) => question(config.admin.listen),
         Err(faults) => refuse(&faults),
     }
 }

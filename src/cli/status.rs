@@ -1,4 +1,4 @@
-//! `pollcast status`: asks a running Pollcast whether it is ready. A health check where there is no
+//! `pollcast status` and `pollcast restore`: ask a running Pollcast. A health check where there is no
 //! shell and no other client.
 
 use super::{Exit, complain, say};
@@ -9,26 +9,54 @@ use std::time::Duration;
 /// A health check that hangs says less than one that fails.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The answer is a line.
-const ANSWER_BYTES: u64 = 4096;
+/// The answer is a line, or one for each watch.
+const ANSWER_BYTES: u64 = 1 << 20;
 
-/// Asks the operator's listener, wherever it is bound to.
+/// Asks the operator's listener, wherever it is bound to. Alarms are told, and are no failure:
+/// clients are served all the same.
 pub(super) fn status(admin: Option<SocketAddr>) -> Exit {
+    with(admin, |admin| match ready(admin)? {
+        Answer::Ready => Ok(say(&format!("ready\n{}", alarms(admin)?))),
+        Answer::NotReady(why) => {
+            complain(why);
+            Ok(Exit::Failed)
+        }
+    })
+}
+
+/// Has a watch shared again.
+pub(super) fn restore(admin: Option<SocketAddr>, watch: &str) -> Exit {
+    with(admin, |admin| {
+        let length = watch.len();
+        let head =
+            format!("POST /restore HTTP/1.1\r\nPollcast-Admin: cli\r\nContent-Length: {length}");
+        let answer = ask(admin, &head, watch)?;
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(foreign)?;
+        if head.starts_with("HTTP/1.1 200 ") && body == "restored\n" {
+            return Ok(say(&format!("{watch} may be shared again\n")));
+        }
+        let why = body.strip_prefix("Pollcast: ").ok_or_else(foreign)?;
+        complain(why.trim_end());
+        Ok(Exit::Refused)
+    })
+}
+
+fn with(
+    admin: Option<SocketAddr>,
+    question: impl FnOnce(SocketAddr) -> std::io::Result<Exit>,
+) -> Exit {
     let Some(admin) = admin.filter(|admin| admin.port() != 0) else {
         complain("the operator's listener has no known port: name it with --admin");
         return Exit::Refused;
     };
-    match ask(reachable(admin)) {
-        Ok(Answer::Ready) => say("ready\n"),
-        Ok(Answer::NotReady(why)) => {
-            complain(why);
-            Exit::Failed
-        }
-        Err(error) => {
-            complain(format_args!("nobody answers at {admin}: {error}"));
-            Exit::Failed
-        }
-    }
+    question(reachable(admin)).unwrap_or_else(|error| {
+        complain(format_args!("nobody answers at {admin}: {error}"));
+        Exit::Failed
+    })
+}
+
+fn foreign() -> std::io::Error {
+    std::io::Error::other("that isn't Pollcast's answer")
 }
 
 /// All addresses of this machine are reached at its loopback address.
@@ -49,14 +77,32 @@ enum Answer {
     NotReady(String),
 }
 
-fn ask(admin: SocketAddr) -> std::io::Result<Answer> {
+/// Sends a request whose head begins with these lines, and reads the whole answer.
+fn ask(admin: SocketAddr, head: &str, body: &str) -> std::io::Result<String> {
     let mut socket = TcpStream::connect_timeout(&admin, PATIENCE)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.set_write_timeout(Some(PATIENCE))?;
-    write!(socket, "GET /readyz HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
+    write!(socket, "{head}\r\nHost: {admin}\r\nConnection: close\r\n\r\n{body}")?;
     let mut answer = String::new();
     socket.take(ANSWER_BYTES).read_to_string(&mut answer)?;
-    read(&answer).ok_or_else(|| std::io::Error::other("that isn't Pollcast's answer"))
+    Ok(answer)
+}
+
+fn ready(admin: SocketAddr) -> std::io::Result<Answer> {
+    read(&ask(admin, "GET /readyz HTTP/1.1", "")?).ok_or_else(foreign)
+}
+
+/// One line for each alarm.
+fn alarms(admin: SocketAddr) -> std::io::Result<String> {
+    let answer = ask(admin, "GET /alarms HTTP/1.1", "")?;
+    let (_, body) = answer.split_once("\r\n\r\n").ok_or_else(foreign)?;
+    let list: serde_json::Value = serde_json::from_str(body).map_err(|_| foreign())?;
+    let alarms = list["alarms"].as_array().into_iter().flatten();
+    let line = |alarm: &serde_json::Value| {
+        let text = |member: &str| alarm[member].as_str().unwrap_or_default().to_owned();
+        format!("alarm: watch {} is no longer shared: {}\n", text("watch"), text("what"))
+    };
+    Ok(alarms.map(line).collect())
 }
 
 /// `None` if the answer isn't one of ours; another program may have the port.

@@ -1,9 +1,10 @@
 //! The operator's listener over a real socket.
 
-use pollcast::admin::{self, Ready};
+use pollcast::admin::{self, Desk, Ready};
 use pollcast::drain::Drain;
 use pollcast::telemetry::Metrics;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -21,7 +22,8 @@ async fn answers_until_it_is_time_to_leave() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (drain, metrics, ready) = (Drain::new(), Metrics::new(), Ready::new());
-    drain.spawn(admin::serve(listener, metrics.clone(), ready.clone(), drain.clone()));
+    let desk = Desk { metrics: metrics.clone(), ready: ready.clone(), hub: Arc::default() };
+    drain.spawn(admin::serve(listener, desk, drain.clone()));
 
     metrics.request("pass");
     let page = get(address, "/metrics").await;
