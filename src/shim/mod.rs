@@ -1,6 +1,7 @@
 //! The script in the page: serves it, and writes its tag into HTML.
 
 pub mod inject;
+mod rename;
 pub mod script;
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ macro_rules! parts {
 }
 
 /// The script's source, without its configuration.
-const PARTS: &str = parts!(
+pub(super) const PARTS: &str = parts!(
     "00-base",
     "10-sse",
     "20-delta",
@@ -140,7 +140,7 @@ fn accepts(headers: &HeaderMap, coding: &str) -> bool {
 }
 
 /// The script's `CONFIG`.
-fn settings(config: &Config, version: &str) -> serde_json::Value {
+pub(super) fn settings(config: &Config, version: &str) -> serde_json::Value {
     let watches: Vec<_> = config
         .watches
         .iter()
@@ -161,7 +161,10 @@ fn settings(config: &Config, version: &str) -> serde_json::Value {
         "busters": config.identity.cache_busters,
         "irrelevant": config.identity.irrelevant,
         "topics_per_stream": config.limits.topics_per_stream,
-        "renew_ms": millis(config.poll.reauthorize),
+        // With the page's jitter that is before the lease runs out.
+        "renew_ms": millis(config.poll.reauthorize * 7 / 10),
+        "cookies": (!config.identity.cookies.iter().any(|name| name == "*"))
+            .then_some(&config.identity.cookies),
         "off_retry_ms": millis(config.stream.off_retry),
         "body_limit": config.limits.body,
         "min_ms": millis(config.poll.min_interval),

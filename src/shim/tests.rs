@@ -61,7 +61,8 @@ fn the_configuration_is_embedded_safely() {
     assert_eq!(value["watches"][0]["push"], true);
     assert_eq!(value["watches"][1]["push"], false);
     assert_eq!(value["watches"][1]["percent"], 25);
-    assert_eq!(value["renew_ms"], 60_000);
+    assert_eq!(value["renew_ms"], 42_000);
+    assert_eq!(value["cookies"], serde_json::Value::Null);
     assert!(text.ends_with("})();\n"));
 }
 

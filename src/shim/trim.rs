@@ -1,9 +1,11 @@
-//! Strips comments and white space from the script's parts. Line breaks stay where one may end a
-//! statement.
+//! Strips comments and white space from the script's parts, and shortens the names of what is ours.
+//! Line breaks stay where one may end a statement.
 //!
 //! A small scanner knows strings, templates, regular expressions and comments. Whether `/` divides
 //! or begins a regular expression is told by what stands before it; after `)` and `}` it divides.
 //! Where the scanner ends inside something, it has misread, and the source is served as it is.
+
+use super::rename;
 
 /// What the scanner is in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -133,8 +135,21 @@ impl Scanner<'_> {
                 self.places.pop();
                 self.keep(1)
             }
+            c if is_word(c) => self.word(),
             c => self.keep(c.len_utf8()),
         }
+    }
+
+    /// A name, a keyword or a number.
+    fn word(&mut self) -> Option<()> {
+        let end = self.rest.find(|c| !is_word(c)).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at_checked(end)?;
+        match rename::renamed(word) {
+            Some(short) => self.out.push_str(&short),
+            None => self.out.push_str(word),
+        }
+        self.rest = rest;
+        Some(())
     }
 
     /// A run of white space: one line break if it has any, else one blank.
@@ -202,6 +217,11 @@ impl Scanner<'_> {
             _ => true,
         }
     }
+}
+
+/// True for what names, keywords and numbers are made of.
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '$')
 }
 
 /// True if two tokens would become others without white space between them. When in doubt, true.

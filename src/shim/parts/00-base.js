@@ -8,10 +8,15 @@ const W = window;
 const D = document;
 const MARK = Symbol.for('pollcast');
 // A script tag left in the document breaks the hydration of a whole document (React: five errors).
-if (D.currentScript) D.currentScript.remove();
+const script = D.currentScript;
+if (script) script.remove();
 // A second copy would patch the first one's patches. 'null' is the origin of a sandboxed page.
 if (W[MARK] || W.origin === 'null' || typeof W.fetch !== 'function') return;
 Object.defineProperty(W, MARK, { value: CONFIG.v, configurable: true });
+
+/** Scheme and host of the API: the page's own, or those of the script. */
+const BASE = script && script.src ? new URL(script.src).origin : W.origin;
+const cross = BASE !== W.origin;
 
 // What apps and their tests like to replace: polyfills, mocks, false clocks.
 const { Request, Response, Headers, Date, Math, performance } = W;

@@ -57,14 +57,14 @@ function freshUrl({ url, asked }) {
 }
 
 /** The topic of a request: the same URL with other fields (Authorization) is another topic. */
-function topicFor(key, url, headers) {
+function topicFor(key, url, headers, bare) {
   const fields = [...headers].filter(relevant);
   if (!headers.has('accept')) fields.push(['accept', '*/*']);
   fields.sort((a, b) => (a[0] < b[0] ? -1 : 1));
-  const id = [key, ...fields.map((field) => field.join(': '))].join('\n');
+  const id = [key, bare, ...fields.map((field) => field.join(': '))].join('\n');
   let topic = topics.get(id);
   if (!topic) {
-    topic = newTopic(id, fields);
+    topic = newTopic(id, fields, bare);
     topics.set(id, topic);
     if (topics.size > TOPICS_MAX) forgetOldest();
   }
@@ -72,12 +72,14 @@ function topicFor(key, url, headers) {
   return topic;
 }
 
-function newTopic(id, headers) {
+function newTopic(id, headers, anonymous) {
   return {
     id,
     /** Path and query as the app asked last, busters and all. */
     url: '',
     headers,
+    /** The app asks another host, and without cookies. */
+    anonymous,
     /** When the app asked last, answered by whom ever. */
     asked: -Infinity,
     /** Who asks: query id, timer id or '' → see 70-evidence.js. */
@@ -131,13 +133,55 @@ function letGo(topic, ms) {
   sync();
 }
 
-/**
- * A write of this page has settled: from here on the network is asked until it showed the topic
- * again.
- */
-function wrote() {
+/** From here on the network is asked until it showed the topic again. */
+function distrust() {
   generation++;
   if (stream.live || stream.next) sync();
+}
+
+/** A write of this page has settled. */
+function wrote() {
+  distrust();
+  tellTabs();
+}
+
+/** The cookies that tell users apart, as far as a page can see them. */
+function readJar() {
+  try {
+    const all = D.cookie.split('; ');
+    const named = (pair) => CONFIG.cookies.includes(pair.split('=')[0]);
+    return String(CONFIG.cookies ? all.filter(named) : all);
+  } catch {
+    return '';
+  }
+}
+
+let jar = readJar();
+
+/** With other cookies the app may be another user's, whoever changed them. */
+function checkJar() {
+  const fresh = readJar();
+  if (fresh === jar) return;
+  jar = fresh;
+  distrust();
+}
+
+/** The other pages of this browser: what is written in one may be a login for all. */
+let tabs = null;
+
+function openTabs() {
+  if (tabs || !W.BroadcastChannel) return;
+  tabs = new W.BroadcastChannel('pollcast');
+  tabs.onmessage = guard(distrust);
+}
+
+function closeTabs() {
+  if (tabs) tabs.close();
+  tabs = null;
+}
+
+function tellTabs() {
+  if (tabs) tabs.postMessage(0);
 }
 
 /** What a network answer is compared with when it comes: taken as its request starts. */
@@ -163,7 +207,7 @@ function learn(topic, state, start) {
     // it was asked for. It is: then this is another identity's topic, and the stream still speaks
     // for the old one.
     topic.held = null;
-    wrote();
+    distrust();
     return;
   }
   topic.seen = generation;

@@ -82,6 +82,7 @@ function close(conn) {
 
 function open(want) {
   if (stream.next) close(stream.next);
+  checkJar();
   const conn = {
     abort: new AbortController(),
     closed: false,
@@ -104,7 +105,8 @@ function open(want) {
   stream.next = conn;
   stream.notBefore = now() + REOPEN_MS;
   watchSilence(conn);
-  const over = guard(() => ended(conn));
+  // Another host may refuse us, which shows on the console.
+  const over = guard(() => (cross && !conn.opened ? refused : ended)(conn));
   run(conn).then(over, over);
 }
 
@@ -120,12 +122,14 @@ async function run(conn) {
   const ask = ({ topic, every, wire }) => ({
     url: freshUrl(topic),
     headers: topic.headers,
+    credentials: topic.anonymous ? false : undefined,
     have: wire ? wire.hash : undefined,
     every_ms: Math.round(every),
   });
   // A whole address: the page's `<base>` would send this, credentials included, to another host.
-  const response = await native.fetch(W.origin + CONFIG.prefix + '/stream', {
+  const response = await native.fetch(BASE + CONFIG.prefix + '/stream', {
     method: 'POST',
+    credentials: 'include',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ client: clientId, topics: conn.list.map(ask) }),
     signal: conn.abort.signal,
@@ -199,7 +203,8 @@ function onHello(conn, { v, epoch, silence_ms }) {
 function onGone(entry, reason) {
   entry.gone = true;
   entry.vouched = false;
-  letGo(entry.topic, reason === 'unwatchable' ? LONG_MS : 0);
+  if (reason === 'anew') distrust();
+  else letGo(entry.topic, reason === 'unwatchable' ? LONG_MS : 0);
 }
 
 function onBye(conn, { reason, retry_ms }) {
@@ -216,10 +221,13 @@ function park() {
   native.clearTimeout(stream.demandTimer);
   stream.timer = 0;
   closeStreams();
+  // It would keep the page out of the back/forward cache.
+  closeTabs();
 }
 
 function unpark() {
   stream.parked = false;
+  openTabs();
   stream.visible = now();
   sync();
 }

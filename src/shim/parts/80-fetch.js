@@ -75,29 +75,32 @@ function inspect(input, init) {
   const url = new URL(request ? request.url : input, D.baseURI);
   // `GET /api/logout` after a click: not known to be polled, so it may be a write.
   url.hash = '';
-  const same = url.origin === W.origin;
+  const same = url.origin === BASE;
   const rest = pressed && same ? { write: true } : null;
   const watch = watches.find(({ re }) => re.test(url.pathname));
   if (!same || !watch || !watch.push) return rest;
   if (OPTIONS.some((name) => option(name) && !PLAIN.includes(option(name)))) return rest;
+  if (cross && option('mode') === 'same-origin') return rest;
+  const bare = cross && option('credentials') !== 'include';
   const fields = option('headers');
   // An iterator can be read once, and that is fetch's right.
   if (fields && typeof fields.next === 'function') return rest;
   const headers = new Headers(fields);
   if ([...headers.keys()].some((name) => PARTIAL.test(name))) return rest;
-  return { key: keyOf(url), url, headers, signal: option('signal'), pressed };
+  return { key: keyOf(url), url, headers, bare, signal: option('signal'), pressed };
 }
 
 /** {local: promise} or {topic, source, start, mark}. */
 function decide(ask) {
-  const { key, url, headers, signal } = ask;
-  const topic = topicFor(key, url, headers);
+  const { key, url, headers, bare, signal } = ask;
+  const topic = topicFor(key, url, headers, bare);
   const by = query.attribution();
   const timer = timers.current();
   const ours = query.asked(topic.id, by);
   const known = topic.polled;
   weigh(topic, by, timer, ours);
   const source = sourceOf(topic, by, timer);
+  checkJar();
   if (topic.polled && answerable(topic)) {
     source.answered = now();
     // The app's library learns of the end as it would from the network: after it has seen the
@@ -226,7 +229,7 @@ function answerLocally(topic, { href }, signal) {
 function dress(response, body, url, signal) {
   const { clone } = response;
   const again = () => dress(clone.call(response), body, url, signal);
-  const members = { url, type: 'basic', clone: again };
+  const members = { url, type: cross ? 'cors' : 'basic', clone: again };
   for (const name of ['text', 'json', 'arrayBuffer', 'blob', 'bytes', 'formData']) {
     const reader = response[name];
     members[name] = () => {

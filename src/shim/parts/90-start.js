@@ -13,10 +13,14 @@ function install() {
   listen(W, 'pageshow', ({ persisted }) => persisted && !D.hidden && unpark());
   // The page's policy forbids the stream: each attempt would be one more line on the console.
   listen(D, 'securitypolicyviolation', ({ blockedURI }) => {
-    if (blockedURI === W.origin + CONFIG.prefix + '/stream') leave();
+    if (blockedURI === BASE + CONFIG.prefix + '/stream') leave();
   });
   if (D.hidden) park();
   else unpark();
+  // This page may have come from a login.
+  openTabs();
+  tellTabs();
+  if (D.hidden) closeTabs();
 }
 
 function onVisibility() {
@@ -65,7 +69,7 @@ function askMode(wait) {
     if (D.hidden) return askMode(wait);
     let next = wait;
     try {
-      const response = await native.fetch(W.origin + CONFIG.prefix + '/mode', { cache: 'no-store' });
+      const response = await native.fetch(BASE + CONFIG.prefix + '/mode', { cache: 'no-store' });
       if (response.ok && (await response.json()).mode === 'push') return guard(install)();
     } catch {
       // A proxy that is down shows on the console each time.
