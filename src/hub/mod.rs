@@ -109,8 +109,9 @@ struct Inner {
     /// Highest number of a state of any topic that was forgotten. A topic that is made again goes
     /// on above it: otherwise clients would take its states for older than those they know.
     newest: AtomicU64,
-    /// Topics that can't be pushed and had to make room: asking again could end a user's session.
-    /// Keys only, as many as there may be topics; the oldest go first.
+    /// Topics that can't be pushed and had to make room, and what must not be asked in the name of
+    /// one of many identities: asking again could end a user's session. Keys only, as many as there
+    /// may be topics; the oldest go first.
     outcasts: Mutex<VecDeque<TopicKey>>,
     /// When an identity last wrote: snapshots from before don't answer it. Entries older than
     /// `collapse_max_age` mean nothing.
@@ -312,7 +313,7 @@ impl Inner {
         key: TopicKey,
         about: About,
     ) -> Option<Arc<Topic>> {
-        if locked(&self.outcasts).contains(&key) || self.is_outdated(&about) {
+        if self.is_outcast(key) || self.is_outdated(&about) {
             return None;
         }
         if topics.len() >= self.settings.load().limits.topics {
@@ -357,6 +358,10 @@ impl Inner {
             Ok(wish) => wish,
             Err(reason) => return subscriber::Slot::refused(reason),
         };
+        let About { watch, path, .. } = &wish.about;
+        if self.is_outcast(wish.identity.at(&watch.name, path)) {
+            return subscriber::Slot::refused("unwatchable");
+        }
         let mut topics = self.topics();
         let topic = match topics.get(&wish.key) {
             Some(topic) => Some(Arc::clone(topic)),

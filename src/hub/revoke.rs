@@ -1,8 +1,8 @@
 //! Ends what an identity subscribes to.
 
 use super::topic::Topic;
-use super::{Hub, Mailbox};
-use crate::watch::IdentityId;
+use super::{Hub, Inner, Mailbox, locked};
+use crate::watch::{IdentityId, TopicKey};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,23 @@ impl Hub {
         }
         let dismiss = |topic: &Arc<Topic>| topic.dismiss(&self.0, Some(identity), reason);
         Told(topics.iter().flat_map(dismiss).collect())
+    }
+}
+
+impl Inner {
+    /// Nothing is ever asked for this topic, or in this name, again.
+    pub(super) fn cast_out(&self, key: TopicKey) {
+        const LEAST: usize = 1024;
+        let most = self.settings.load().limits.topics.max(LEAST);
+        let mut outcasts = locked(&self.outcasts);
+        outcasts.push_back(key);
+        let over = outcasts.len().saturating_sub(most);
+        outcasts.drain(..over);
+    }
+
+    /// True if so.
+    pub(super) fn is_outcast(&self, key: TopicKey) -> bool {
+        locked(&self.outcasts).contains(&key)
     }
 }
 

@@ -263,11 +263,7 @@ impl Topic {
         if idle {
             state.forget(hub);
             if state.states.is_refused() && crowded {
-                let most = hub.settings.load().limits.topics;
-                let mut outcasts = locked(&hub.outcasts);
-                outcasts.push_back(self.key);
-                let over = outcasts.len().saturating_sub(most);
-                outcasts.drain(..over);
+                hub.cast_out(self.key);
             }
         }
         idle

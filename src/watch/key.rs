@@ -36,6 +36,15 @@ impl std::fmt::Debug for IdentityId {
 }
 
 impl IdentityId {
+    /// Names what this identity asks for at a path of a watch, whoever shares it.
+    #[must_use]
+    pub fn at(&self, watch: &str, path: &str) -> TopicKey {
+        let mut hasher = Hasher::new_keyed(&self.0);
+        part(&mut hasher, watch.as_bytes());
+        part(&mut hasher, path.as_bytes());
+        TopicKey(*hasher.finalize().as_bytes())
+    }
+
     /// From 0 to 1, a different one for each: spreads what all do at once.
     #[must_use]
     pub fn fraction(&self) -> f64 {

@@ -229,7 +229,8 @@ impl Poller {
         };
         if let (StatusCode::NOT_MODIFIED, Some(validator)) = (answer.status, validator) {
             if self.keyer.changes_identity(&sent, &answer.headers) {
-                return Outcome::Refused(Refusal::Identity(answer.status));
+                // As good as the 200 that it stands for.
+                return Outcome::Refused(Refusal::Identity(StatusCode::OK));
             }
             return Outcome::NotModified(validator);
         }

@@ -30,8 +30,10 @@ pub enum Next {
 pub trait Prover: Send + Sync + 'static {
     /// Whom to ask now.
     fn next(&self, now: Instant) -> Next;
-    /// A request in the name of `by` that began at `begun` found this.
-    fn proved(&self, by: IdentityId, begun: Instant, outcome: Outcome);
+    /// True if `by` may still be asked for: they may have left while the gate was closed.
+    fn stands(&self, by: IdentityId) -> bool;
+    /// A request in the name of `by` that began at `begun` found this; `None` if it was not made.
+    fn proved(&self, by: IdentityId, begun: Instant, outcome: Option<Outcome>);
 }
 
 /// Steers a prover. Dropping it ends it, and abandons what is asked.
@@ -80,7 +82,7 @@ impl Poller {
             let mut until = None;
             while asked.len() < AT_ONCE {
                 match prover.next(Instant::now()) {
-                    Next::Ask(turn) => asked.push(self.ask(turn, &watch)),
+                    Next::Ask(turn) => asked.push(self.ask(turn, &watch, prover.as_ref())),
                     Next::Wait(next) => {
                         until = next;
                         break;
@@ -98,12 +100,20 @@ impl Poller {
         }
     }
 
-    async fn ask(&self, turn: Turn, watch: &Watch) -> (IdentityId, Instant, Outcome) {
+    async fn ask(
+        &self,
+        turn: Turn,
+        watch: &Watch,
+        prover: &dyn Prover,
+    ) -> (IdentityId, Instant, Option<Outcome>) {
         let permit = self.gate.enter().await;
         let (by, begun) = (turn.by, Instant::now());
+        if !prover.stands(by) {
+            return (by, begun, None);
+        }
         let outcome = self.poll(turn, watch, begun).await;
         drop(permit);
         self.gate.report(is_healthy(&outcome));
-        (by, begun, outcome)
+        (by, begun, Some(outcome))
     }
 }

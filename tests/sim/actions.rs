@@ -1,10 +1,11 @@
 //! What may happen, and how often.
 
 use crate::client::Held;
-use crate::origin::{Fault, PATHS};
+use crate::origin::{Fault, Form, PATHS};
 use crate::world::World;
 use http::StatusCode;
 use pollcast::config::Mode;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -29,6 +30,8 @@ const ACTIONS: &[(u32, Action)] = &[
     (2, Action::Off),
     (1, Action::Lifetime),
     (1, Action::Restart),
+    (3, Action::Accident),
+    (4, Action::Permission),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +52,8 @@ enum Action {
     Off,
     Lifetime,
     Restart,
+    Accident,
+    Permission,
 }
 
 impl World {
@@ -130,7 +135,7 @@ impl World {
                 self.clients[at].wants.clear();
             }
             Action::LogIn => self.log_in(at),
-            Action::LogOut => drop(self.origin.state().sessions.remove(&self.clients[at].sid)),
+            Action::LogOut => self.origin.state().door(&self.clients[at].sid, false),
             Action::Write => {
                 let status = [200, 200, 201, 204, 422, 500][self.rng.usize(0..6)];
                 self.write(at, path, StatusCode::from_u16(status).unwrap());
@@ -151,8 +156,30 @@ impl World {
             Action::Off => self.switch(),
             Action::Lifetime => self.proxy.bye("lifetime"),
             Action::Restart => self.restart(),
+            Action::Accident => self.accident(path),
+            Action::Permission => {
+                let about = (self.clients[at].sid.clone(), path);
+                let open = self.rng.u8(0..3) == 0;
+                self.origin.state().room(&about, open);
+            }
         }
         Ok(())
+    }
+
+    /// What was the same for all differs from session to session, or does so no more.
+    fn accident(&mut self, path: usize) {
+        if !self.origin.state().shares {
+            return;
+        }
+        let mut sids: BTreeSet<_> = self.clients.iter().map(|client| client.sid.clone()).collect();
+        sids.retain(|_| self.rng.bool());
+        let form = match self.rng.u8(0..3) {
+            0 => Form::Common,
+            1 => Form::Personal,
+            _ => Form::PersonalFor(sids),
+        };
+        self.trace.say(format!("{} is {form:?} from now on", PATHS[path]));
+        self.origin.state().reform(path, form);
     }
 
     fn fault(&mut self) -> Fault {
@@ -224,7 +251,8 @@ impl World {
             let sid = self.clients[at].sid.clone();
             let mut state = self.origin.state();
             state.faults = [Fault::None; PATHS.len()];
-            state.sessions.insert(sid);
+            state.door(&sid, true);
+            state.open_all();
             drop(state);
             if self.clients[at].streams.is_empty() {
                 self.open(at, None)?;

@@ -1,7 +1,7 @@
 //! What must be true at every instant, and at the end.
 
 use crate::client::Standing;
-use crate::origin::About;
+use crate::origin::{About, State};
 use crate::world::World;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -67,6 +67,7 @@ impl World {
                      which the origin hasn't said for {age:?}"
                 ));
             }
+            self.is_theirs(&state, at, &about, &body)?;
             let client = &mut self.clients[at];
             let cursor = client.cursor.get(&path).copied().unwrap_or(now);
             let since = if client.cursor.contains_key(&path) { cursor } else { oldest - age * 4 };
@@ -78,6 +79,26 @@ impl World {
             self.includes_writes(at, &about, &body)?;
         }
         Ok(())
+    }
+
+    /// Who shares is given nothing that the origin would not have given to this very session, not
+    /// longer ago than a lease counts. One that doesn't read may not know yet that its lease ran
+    /// out: it may believe so until it hears no more beats.
+    fn is_theirs(&self, state: &State, at: usize, about: &About, body: &str) -> Result<(), String> {
+        if !state.shares {
+            return Ok(());
+        }
+        let client = &self.clients[at];
+        let config = &self.proxy.config;
+        let deaf = client.stream().and_then(|stream| stream.hello.as_ref());
+        let deaf = deaf.filter(|_| client.appetite.is_some()).map(|hello| hello.silence);
+        let now = Instant::now();
+        let since = now.checked_sub(config.poll.reauthorize + deaf.unwrap_or_default());
+        let proof = config.watches[0].proof;
+        match state.would_give(about, body, since.unwrap_or(now), proof) {
+            true => Ok(()),
+            false => Err(format!("invariant 2: client {at}, {about:?}, holds {body}")),
+        }
     }
 
     /// The network answered this client a request that began at `begun`.

@@ -174,7 +174,16 @@ impl Client {
                 }
                 match name {
                     "stale" => topic.standing = Standing::Stale(text(&event.data, "reason")?),
-                    "gone" => topic.standing = Standing::Gone(text(&event.data, "reason")?),
+                    "gone" => {
+                        let (reason, path) = (text(&event.data, "reason")?, topic.path);
+                        topic.standing = Standing::Gone(reason.clone());
+                        if reason == "anew" {
+                            // Nothing that was learnt counts, and the network is asked first.
+                            self.held.clear();
+                            self.wrote = Some(now);
+                            return Ok(Next::Anew(path));
+                        }
+                    }
                     _ => return self.state(at, index, event),
                 }
             }

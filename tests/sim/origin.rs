@@ -1,11 +1,13 @@
 //! The origin, and the shadow model: everything it ever said, and when.
 //!
-//! One state per path, shown to each session with its own name in it. An answer is the state at
-//! some instant between the request's begin and its end.
+//! One state per path. A world of audience `credential` shows it to each session with its own name
+//! in it; one that shares shows all the same, but for accidents. An answer is the state at some
+//! instant between the request's begin and its end.
 
 use crate::trace::Trace;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use pollcast::config::Proof;
 use pollcast::upstream::{Answer, Ask, Origin, PollError, Polling};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -32,6 +34,27 @@ pub enum Fault {
     Cookie,
 }
 
+/// Whose name a path's bodies have in a world that shares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Nobody's.
+    Common,
+    /// Each session's own: somebody declared a watch `shared` that isn't.
+    Personal,
+    /// These sessions' own.
+    PersonalFor(BTreeSet<String>),
+}
+
+impl Form {
+    fn is_common(&self, sid: &str) -> bool {
+        match self {
+            Self::Common => true,
+            Self::Personal => false,
+            Self::PersonalFor(sids) => !sids.contains(sid),
+        }
+    }
+}
+
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asker {
@@ -53,8 +76,13 @@ pub struct State {
     pub trace: Trace,
     /// Per path, every state and when it began.
     pub history: Vec<Vec<(Instant, Arc<str>)>>,
-    /// Sessions that the origin accepts.
-    pub sessions: BTreeSet<String>,
+    /// True in a world that shares.
+    pub shares: bool,
+    /// Per path, every form and when it began.
+    forms: Vec<Vec<(Instant, Form)>>,
+    /// Per session, and per session and path, when it was let in and when not.
+    doors: BTreeMap<String, Vec<(Instant, bool)>>,
+    rooms: BTreeMap<About, Vec<(Instant, bool)>>,
     pub etags: bool,
     pub faults: [Fault; PATHS.len()],
     /// Complete answers, in order of completion.
@@ -94,7 +122,10 @@ impl Script {
             rng: fastrand::Rng::with_seed(seed),
             trace,
             history,
-            sessions: BTreeSet::new(),
+            shares: false,
+            forms: PATHS.iter().map(|_| vec![(now, Form::Common)]).collect(),
+            doors: BTreeMap::new(),
+            rooms: BTreeMap::new(),
             etags: true,
             faults: [Fault::None; PATHS.len()],
             shown: BTreeMap::new(),
@@ -196,7 +227,7 @@ impl State {
         let total: usize = self.running.values().sum();
         let fault = if self.wanted.get(about).copied().unwrap_or_default() == 0 {
             "invariant 10: a poll that no subscriber wants"
-        } else if self.running[about] > 1 {
+        } else if self.running[about] > if self.shares { 2 } else { 1 } {
             "invariant 9: two polls of one topic at once"
         } else if total > self.concurrency {
             "invariant 9: more polls at once than poll.concurrency"
@@ -219,7 +250,8 @@ impl State {
             Fault::Broken | Fault::Hang => return Err(PollError::Io("cut off".to_owned())),
             Fault::TooLong => return Err(PollError::TooLong),
             Fault::Status(status) => status,
-            _ if !self.sessions.contains(&about.0) => 401,
+            _ if !self.doors.get(&about.0).is_some_and(|door| is_open(door, None)) => 401,
+            _ if !self.rooms.get(about).is_none_or(|room| is_open(room, None)) => 403,
             _ => 200,
         };
         if status != 200 {
@@ -234,7 +266,9 @@ impl State {
             headers.insert(header::SET_COOKIE, HeaderValue::from_str(&cookie).unwrap());
         }
         // A tag names the state, not the moment: A, B, A has the first tag again.
-        let tag = format!("\"{}\"", &blake3::hash(items.as_bytes()).to_hex()[..16]);
+        let (before, _) = self.around(about);
+        let tag = blake3::hash([before.as_bytes(), items.as_bytes()].concat().as_slice());
+        let tag = format!("\"{}\"", &tag.to_hex()[..16]);
         let tag = HeaderValue::from_str(&tag).unwrap();
         let status = match self.etags && fields.get(header::IF_NONE_MATCH) == Some(&tag) {
             true => StatusCode::NOT_MODIFIED,
@@ -251,7 +285,7 @@ impl State {
     }
 
     fn body(&mut self, about: &About, items: &str) -> String {
-        let (before, after) = around(about);
+        let (before, after) = self.around(about);
         if about.1 != CLOCK {
             return format!("{before}{items}{after}");
         }
@@ -297,8 +331,10 @@ impl State {
 
     /// The state that a body shows, if it is a body that this origin made for this session.
     pub fn items_of<'a>(&self, about: &About, body: &'a str) -> Result<&'a str, String> {
-        let (before, after) = around(about);
-        let inner = body.strip_prefix(before.as_str()).and_then(|b| b.strip_suffix(after));
+        let inner = [Some(about.0.as_str()), self.shares.then_some("all")].into_iter().flatten();
+        let inner = inner.map(|name| around(name, about.1)).find_map(|(before, after)| {
+            body.strip_prefix(before.as_str()).and_then(|body| body.strip_suffix(after))
+        });
         let inner = inner.ok_or_else(|| format!("invariant 2: {about:?} got {body}"))?;
         let items = match inner.rsplit_once(",\"at\":") {
             Some((items, at)) if about.1 == CLOCK && at.parse::<u64>().is_ok() => items,
@@ -326,16 +362,95 @@ impl State {
         self.failed.get(about).is_some_and(|failed| shown.is_none_or(|shown| shown < *failed))
     }
 
+    fn around(&self, about: &About) -> (String, &'static str) {
+        let common = self.shares && self.form(about.1).is_common(&about.0);
+        around(if common { "all" } else { &about.0 }, about.1)
+    }
+
+    /// The newest form of a path.
+    pub fn form(&self, path: usize) -> &Form {
+        &self.forms[path].last().unwrap().1
+    }
+
+    /// From now on the path's bodies have this form.
+    pub fn reform(&mut self, path: usize, form: Form) {
+        self.forms[path].push((Instant::now(), form));
+    }
+
+    /// A session is let in, or not any more.
+    pub fn door(&mut self, sid: &str, open: bool) {
+        self.doors.entry(sid.to_owned()).or_default().push((Instant::now(), open));
+    }
+
+    /// A session may see a path, or not any more.
+    pub fn room(&mut self, about: &About, open: bool) {
+        let room = self.rooms.entry(about.clone()).or_default();
+        room.push((Instant::now(), open));
+    }
+
+    /// Nothing differs by accident, and everybody may see everything.
+    pub fn open_all(&mut self) {
+        let now = Instant::now();
+        for forms in &mut self.forms {
+            forms.push((now, Form::Common));
+        }
+        for room in self.rooms.values_mut() {
+            room.push((now, true));
+        }
+    }
+
+    /// True if since `since` the origin would have given this session these very bytes: at one
+    /// instant, if `proof` is each one's own. What two others have proven may be newer than the
+    /// last look at whether this session may see the path, and whether it is shown its own.
+    pub fn would_give(&self, about: &About, body: &str, since: Instant, proof: Proof) -> bool {
+        let Ok(items) = self.items_of(about, body) else { return false };
+        let common = body.starts_with(&around("all", about.1).0);
+        let (sid, path) = about;
+        let (history, forms) = (&self.history[*path], &self.forms[*path]);
+        let door = self.doors.get(sid).map(Vec::as_slice).unwrap_or_default();
+        let room = self.rooms.get(about).map(Vec::as_slice).unwrap_or_default();
+        let holds = |at| last(history, at).is_some_and(|known| **known == *items);
+        let formed = |at| last(forms, at).is_some_and(|form| form.is_common(sid) == common);
+        let allowed = |at: Instant| {
+            is_open(door, Some(at)) && (last(room, at).is_none() || is_open(room, Some(at)))
+        };
+        let changes = history.iter().map(|(at, _)| *at).chain(forms.iter().map(|(at, _)| *at));
+        let changes = changes.chain(door.iter().chain(room).map(|(at, _)| *at));
+        let mut at: Vec<_> = changes.filter(|at| *at >= since).chain([since]).collect();
+        at.retain(|at| *at <= Instant::now());
+        let ever = |what: &dyn Fn(Instant) -> bool| at.iter().any(|at| what(*at));
+        match (proof, self.form(*path)) {
+            (Proof::Each, _) => ever(&|at| holds(at) && formed(at) && allowed(at)),
+            (Proof::Two, Form::PersonalFor(_)) => ever(&holds) && ever(&formed) && ever(&allowed),
+            (Proof::Two, _) => ever(&|at| holds(at) && formed(at)) && ever(&allowed),
+        }
+    }
+
     /// When the earliest answer began that shows this state and did not begin before `since`.
     pub fn shown_since(&self, about: &About, items: &str, since: Instant) -> Option<Instant> {
-        let shown = self.shown.get(about)?.iter();
+        let all = self
+            .shown
+            .iter()
+            .filter(|(known, _)| *known == about || (self.shares && known.1 == about.1));
+        let shown = all.flat_map(|(_, shown)| shown);
         shown.filter(|s| s.begun >= since && *s.items == *items).map(|s| s.begun).min()
     }
 }
 
 /// What stands around the items in a body.
-fn around(about: &About) -> (String, &'static str) {
-    (format!("{{\"for\":\"{}\",\"path\":\"{}\",\"items\":", about.0, PATHS[about.1]), "}")
+fn around(name: &str, path: usize) -> (String, &'static str) {
+    (format!("{{\"for\":\"{name}\",\"path\":\"{}\",\"items\":", PATHS[path]), "}")
+}
+
+/// What was so at an instant.
+fn last<T>(history: &[(Instant, T)], at: Instant) -> Option<&T> {
+    history.iter().rev().find(|(since, _)| *since <= at).map(|(_, what)| what)
+}
+
+/// Whether it is open, or was at that instant.
+fn is_open(door: &[(Instant, bool)], at: Option<Instant>) -> bool {
+    let until = |since: Instant| at.is_none_or(|at| since <= at);
+    door.iter().rev().find(|(since, _)| until(*since)).is_some_and(|(_, open)| *open)
 }
 
 fn json() -> HeaderMap {

@@ -2,7 +2,7 @@
 
 use crate::origin::{About, CLOCK, PATHS, Script};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use pollcast::config::{Config, Glob, Mode, Watch};
+use pollcast::config::{Audience, Config, Glob, Mode, Proof, Watch};
 use pollcast::drain::Drain;
 use pollcast::hint::Write;
 use pollcast::http::Frames;
@@ -40,7 +40,13 @@ pub fn config(rng: &mut fastrand::Rng) -> Config {
     api.write_hints = vec![Glob::new("/rpc").unwrap()];
     let mut clock = Watch::new(Glob::new("/clock/**").unwrap());
     clock.ignore = vec![vec!["at".to_owned()]];
+    let audience = [Audience::Credential, Audience::Shared, Audience::Shared][rng.usize(0..3)];
+    let proof = if rng.bool() { Proof::Two } else { Proof::Each };
+    for watch in [&mut api, &mut clock] {
+        (watch.audience, watch.proof, watch.share_private) = (audience, proof, true);
+    }
     config.watches = vec![api, clock];
+    config.poll.reauthorize = Duration::from_secs(rng.u64(10..40));
     config.limits.streams = if rng.bool() { 3 } else { 100 };
     config.limits.topics = if rng.bool() { 5 } else { 1000 };
     config.limits.snapshots = if rng.u8(0..4) == 0 { 4000 } else { 1 << 20 };

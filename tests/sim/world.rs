@@ -6,7 +6,7 @@ use crate::origin::{About, Asker, PATHS, Script};
 use crate::proxy::{self, Proxy};
 use crate::trace::Trace;
 use http::StatusCode;
-use pollcast::config::Mode;
+use pollcast::config::{Audience, Mode};
 use pollcast::hint::Write;
 use pollcast::upstream::{Answer, PollError};
 use serde_json::json;
@@ -55,8 +55,10 @@ impl World {
         let (mut rng, trace) = (fastrand::Rng::with_seed(seed), Trace::new());
         let config = proxy::config(&mut rng);
         let origin = Script::new(rng.u64(..), config.poll.concurrency, trace.clone());
+        origin.state().shares = config.watches[0].audience != Audience::Credential;
         let proxy = Proxy::start(config, &origin, rng.u64(..));
-        let clients = (0..rng.usize(2..6)).map(|_| Client::default()).collect();
+        let most = if origin.state().shares { 10 } else { 6 };
+        let clients = (0..rng.usize(2..most)).map(|_| Client::default()).collect();
         let (passing, writing) = (Vec::new(), Vec::new());
         let (apps_poll, logins) = (true, 0);
         let mut world =
@@ -71,7 +73,7 @@ impl World {
         self.logins += usize::from(self.logins == 0 || self.rng.u8(0..3) == 0);
         let sid = format!("s{}", self.logins);
         self.trace.say(format!("client {at} is {sid} now"));
-        self.origin.state().sessions.insert(sid.clone());
+        self.origin.state().door(&sid, true);
         self.clients[at].sid = sid;
         self.clients[at].forget_all();
     }

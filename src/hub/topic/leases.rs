@@ -15,7 +15,7 @@ use super::super::state::Stale;
 use super::trial::{Seat, Trial, Verdict};
 use crate::config::{Audience, Poll, Proof, Watch};
 use crate::watch::{IdentityId, PollRequest, StateHash, Validator};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -38,8 +38,8 @@ pub(super) struct Lease {
     shown: Option<Shown>,
     /// When its newest request began whose answer others were shown too.
     agreed: Option<Instant>,
-    /// Its newest answer was none.
-    ill: Option<Stale>,
+    /// Its newest answer was none; when that request began.
+    ill: Option<(Stale, Instant)>,
     /// Answers in a row that were none, and refusals among them.
     failures: u32,
     refusals: u32,
@@ -70,8 +70,6 @@ pub(super) struct Leases {
     own: Option<(IdentityId, PollRequest)>,
     own_shown: Option<Shown>,
     all: BTreeMap<IdentityId, Lease>,
-    /// Never to be asked again: the origin changes their cookie with each answer.
-    outcasts: VecDeque<IdentityId>,
     /// In whose name the poller asked last.
     speaker: Option<IdentityId>,
     /// The present state.
@@ -114,7 +112,6 @@ impl Leases {
             own: None,
             own_shown: None,
             all: BTreeMap::new(),
-            outcasts: VecDeque::new(),
             speaker: None,
             current: None,
             witnesses: Vec::new(),
@@ -146,6 +143,7 @@ impl Leases {
             lease.subs = lease.subs.saturating_sub(1);
             if lease.subs == 0 {
                 lease.request = None;
+                self.trial.take_if(|trial| trial.involves(id));
             }
         }
     }
@@ -157,16 +155,10 @@ impl Leases {
         self.trial.take_if(|trial| trial.involves(id));
     }
 
-    /// Nothing is ever asked in its name again.
-    pub(super) fn cast_out(&mut self, id: IdentityId) {
-        self.outcasts.push_back(id);
-        let over = self.outcasts.len().saturating_sub(IDLE_MOST);
-        self.outcasts.drain(..over);
-    }
-
-    /// True if nothing may be asked in its name.
-    pub(super) fn is_outcast(&self, id: IdentityId) -> bool {
-        self.outcasts.contains(&id)
+    /// True if it may be asked for now.
+    pub(super) fn stands(&self, id: IdentityId) -> bool {
+        let trial = self.trial.as_ref().is_some_and(|trial| trial.involves(id));
+        trial || self.is_own(id) || self.all.get(&id).is_some_and(|lease| lease.request.is_some())
     }
 
     /// True for Pollcast's own asker.
@@ -195,7 +187,9 @@ impl Leases {
             return false;
         }
         self.trial.take_if(|trial| trial.involves(id));
-        lease.ill = Some(stale);
+        if lease.ill.is_none_or(|(_, known)| known <= begun) {
+            lease.ill = Some((stale, begun));
+        }
         lease.retry = Some(now + (RETRY * 2_u32.pow(lease.failures.min(6))).min(RETRY_MOST));
         lease.failures = lease.failures.saturating_add(1);
         lease.refusals = if refused { lease.refusals + 1 } else { 0 };
@@ -280,8 +274,11 @@ impl Leases {
             self.make_room();
         }
         let lease = self.all.entry(id).or_default();
-        (lease.ill, lease.retry, lease.lapsed) = (None, None, false);
-        (lease.failures, lease.refusals) = (0, 0);
+        if lease.ill.is_none_or(|(_, failed)| failed <= begun) {
+            (lease.ill, lease.retry) = (None, None);
+            (lease.failures, lease.refusals) = (0, 0);
+        }
+        lease.lapsed = false;
         if lease.shown.as_ref().is_none_or(|known| known.begun <= begun) {
             lease.shown = Some(shown);
         }

@@ -20,9 +20,7 @@ impl Topic {
         (slot, mailbox): (usize, &Arc<Mailbox>),
     ) -> Slot {
         let mut state = locked(&self.state);
-        let leases = state.leases.as_deref();
-        let outcast = leases.is_some_and(|leases| leases.is_outcast(wish.identity));
-        if state.states.is_refused() || outcast {
+        if state.states.is_refused() {
             return Slot::refused("unwatchable");
         }
         if state.forgotten {

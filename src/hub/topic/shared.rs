@@ -58,7 +58,7 @@ impl Topic {
         let stale = match refusal {
             Ok(Refusal::Identity(StatusCode::OK)) => {
                 // Asked again in its name, the origin would change its cookie again.
-                leases.cast_out(id);
+                hub.cast_out(id.at(&self.about.watch.name, &self.about.path));
                 self.dismiss_in(hub, state, Some(id), "unwatchable");
                 Stale { reason: "status", status: None }
             }

@@ -95,8 +95,20 @@ impl Prover for TopicSink {
         }
     }
 
-    fn proved(&self, by: IdentityId, begun: Instant, outcome: Outcome) {
-        self.take((by, Lane::Prover), begun, outcome);
+    fn stands(&self, by: IdentityId) -> bool {
+        let Some(topic) = self.topic.upgrade() else { return false };
+        let state = locked(&topic.state);
+        state.leases.as_ref().is_some_and(|leases| leases.stands(by))
+    }
+
+    fn proved(&self, by: IdentityId, begun: Instant, outcome: Option<Outcome>) {
+        if let Some(outcome) = outcome {
+            self.take((by, Lane::Prover), begun, outcome);
+        } else if let Some(topic) = self.topic.upgrade()
+            && let Some(leases) = &mut locked(&topic.state).leases
+        {
+            leases.answered(by);
+        }
     }
 }
 

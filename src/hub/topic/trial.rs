@@ -62,6 +62,11 @@ impl Trial {
         self.seats.iter().any(|seat| seat.id == id)
     }
 
+    /// Whose turn it is.
+    pub(super) fn turn(&self) -> IdentityId {
+        self.seats[self.turn].id
+    }
+
     /// Whom to ask, if it is time; counts as asked then.
     pub(super) fn ask(&mut self, now: Instant) -> Option<(IdentityId, PollRequest)> {
         if self.asked || now < self.due {

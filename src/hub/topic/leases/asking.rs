@@ -52,10 +52,16 @@ impl Leases {
     pub(in super::super) fn next(&mut self, now: Instant) -> Next {
         let mut soonest: Option<Instant> = None;
         if let Some(trial) = &mut self.trial {
-            if let Some((by, request)) = trial.ask(now) {
+            let lease = self.all.get_mut(&trial.turn());
+            // Its answer to what it is being asked already is as good.
+            let free = lease.as_ref().is_none_or(|lease| !lease.asking);
+            if free && let Some((by, request)) = trial.ask(now) {
+                if let Some(lease) = lease {
+                    lease.asking = true;
+                }
                 return Next::Ask(Turn { by, request, validator: None });
             }
-            soonest = trial.due();
+            soonest = trial.due().filter(|_| free);
         }
         if self.audience == Audience::Public {
             return Next::Wait(soonest);

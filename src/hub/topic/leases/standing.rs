@@ -41,7 +41,7 @@ impl Leases {
         }
         let Some(lease) = self.all.get(&id) else { return Standing::Not(LAPSED) };
         match lease.ill {
-            Some(stale) => Standing::Not(stale),
+            Some((stale, _)) => Standing::Not(stale),
             None if !self.counts(lease, now) => Standing::Not(LAPSED),
             None if self.sees(id, lease, now) => Standing::Sees,
             None => Standing::Waits(self.outgoing),
