@@ -15,7 +15,7 @@ mod subscriber;
 mod topic;
 
 pub use demoted::Demoted;
-pub use revoke::Told;
+pub use revoke::Dismissed;
 pub use subscriber::{Subscriber, View};
 pub use topic::About;
 

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 /// Streams that were told something.
 #[derive(Debug)]
-pub struct Told(Vec<Arc<Mailbox>>);
+pub struct Dismissed(Vec<Arc<Mailbox>>);
 
 impl Hub {
     /// Ends all subscriptions of an identity, for this reason. What it was shown doesn't count any
     /// more.
-    pub fn dismiss(&self, identity: IdentityId, reason: &'static str) -> Told {
+    pub fn dismiss(&self, identity: IdentityId, reason: &'static str) -> Dismissed {
         let keys = self.0.members.of(identity);
         let topics: Vec<Arc<Topic>> = {
             let topics = self.0.topics();
@@ -23,7 +23,7 @@ impl Hub {
             self.0.metrics.dismissal(reason);
         }
         let dismiss = |topic: &Arc<Topic>| topic.dismiss(&self.0, Some(identity), reason);
-        Told(topics.iter().flat_map(dismiss).collect())
+        Dismissed(topics.iter().flat_map(dismiss).collect())
     }
 }
 
@@ -44,7 +44,7 @@ impl Inner {
     }
 }
 
-impl Told {
+impl Dismissed {
     /// Waits until each stream has taken it, or for a moment: what the client is about to learn on
     /// another connection should not overtake it.
     pub async fn taken(self) {

@@ -28,8 +28,8 @@ pub enum View {
 pub enum Told {
     /// Nothing yet.
     Nothing,
-    /// A state, which beats vouch for.
-    State,
+    /// The state of this number, which beats vouch for.
+    State(u64),
     /// Not to be answered locally.
     Stale,
 }
@@ -147,8 +147,8 @@ impl Subscriber {
                 taken.told = Told::Stale;
                 Some(self.frame("stale", index, frames::reason(stale.reason, stale.status)))
             }
-            News::State(event, bytes, hash) => {
-                taken.told = Told::State;
+            News::State(event, bytes, (hash, seq)) => {
+                taken.told = Told::State(seq);
                 taken.held = Some(hash);
                 match (self.view, event) {
                     (View::Shim, _) => Some(self.frame(event, index, bytes)),
@@ -214,7 +214,7 @@ impl Source for Subscriber {
     fn audit(&mut self, now: Instant) {
         for (index, slot) in self.slots.iter().enumerate() {
             if let Seat::Taken(taken) = &slot.0 {
-                let vouched = taken.told == Told::State;
+                let vouched = matches!(taken.told, Told::State(_));
                 if vouched && taken.topic.is_overdue(taken.id, taken.held, taken.bound(), now) {
                     self.mailbox.mark(index);
                 }

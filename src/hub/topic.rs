@@ -106,8 +106,8 @@ pub enum News {
     Stale(Stale),
     /// Not on this stream any more.
     Gone(&'static str),
-    /// To the state `hash`: event name and bytes.
-    State(&'static str, Bytes, StateHash),
+    /// To a state: event name and bytes, its hash and number.
+    State(&'static str, Bytes, (StateHash, u64)),
 }
 
 impl Topic {
@@ -202,23 +202,27 @@ impl Topic {
             let Some(hash) = state.states.current().map(|now| now.hash).filter(|_| sees) else {
                 return News::Nothing;
             };
-            if told == Told::State && held == Some(hash) {
+            // The client may have read the states between from the network: what it is told of a
+            // state that is back is its number.
+            let seq = state.states.seq();
+            if told == Told::State(seq) && held == Some(hash) {
                 return News::Nothing;
             }
             return match state.states.frame(held, view) {
-                Some((event, bytes)) => News::State(event, bytes, hash),
+                Some((event, bytes)) => News::State(event, bytes, (hash, seq)),
                 None => News::Nothing,
             };
         }
+        let promised = matches!(told, Told::State(_));
         // From here on any verification is news to this subscriber.
         state.awaited = true;
         let own = match standing {
-            Standing::Not(stale) if stale.reason != "lease" || told == Told::State => Some(stale),
+            Standing::Not(stale) if stale.reason != "lease" || promised => Some(stale),
             _ => None,
         };
         let stale = own.or_else(|| state.states.stale()).or_else(|| {
             // Nothing was promised yet, so there is nothing to take back.
-            (told == Told::State).then_some(Stale { reason: "unverified", status: None })
+            promised.then_some(Stale { reason: "unverified", status: None })
         });
         match stale {
             Some(stale) if told != Told::Stale => News::Stale(stale),

@@ -94,7 +94,7 @@ impl World {
     }
 
     /// What apps and browsers do by themselves.
-    fn tick(&mut self) -> Result<(), String> {
+    pub fn tick(&mut self) -> Result<(), String> {
         let now = Instant::now();
         for at in 0..self.clients.len() {
             if self.clients[at].back.is_some_and(|back| back <= now) {

@@ -101,16 +101,16 @@ impl World {
         }
     }
 
-    /// The network answered this client a request that began at `begun`.
+    /// The network answered this client a request that began when it had made so many writes.
     pub fn was_read(
         &self,
         at: usize,
         about: &About,
         body: &str,
-        begun: Instant,
+        wrote: Option<u64>,
     ) -> Result<(), String> {
         self.origin.state().items_of(about, body)?;
-        match self.clients[at].wrote.is_some_and(|wrote| begun >= wrote) {
+        match wrote.is_some() && wrote == self.clients[at].writes {
             true => self.includes_writes(at, about, body),
             false => Ok(()),
         }

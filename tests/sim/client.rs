@@ -69,8 +69,9 @@ pub struct Client {
     pub old: BTreeMap<usize, Held>,
     /// When the request began by which the network last showed a path.
     pub seen: BTreeMap<usize, Instant>,
-    /// When its last write settled.
+    /// When its last write settled, and how many have.
     pub wrote: Option<Instant>,
+    pub writes: Option<u64>,
     /// Per path, the first state in the history that includes its own writes.
     pub must: BTreeMap<usize, usize>,
     /// Per path, the latest begin that what it was shown proves.
@@ -88,7 +89,8 @@ pub struct Client {
 impl Client {
     /// Another user, or the same one anew: nothing of before may be used.
     pub fn forget_all(&mut self) {
-        *self = Self { sid: self.sid.clone(), appetite: self.appetite, ..Self::default() };
+        let (sid, appetite, writes) = (self.sid.clone(), self.appetite, self.writes);
+        *self = Self { sid, appetite, writes, ..Self::default() };
     }
 
     /// The stream that counts: the newest that has said hello.
@@ -105,7 +107,8 @@ impl Client {
         let vouched = topic.standing == Standing::Vouched && now - stream.alive < hello.silence;
         let seen = match (self.wrote, self.seen.get(&path)) {
             (None, _) => true,
-            (Some(wrote), Some(seen)) => *seen >= wrote,
+            // At the same instant the one may have come before the other.
+            (Some(wrote), Some(seen)) => *seen > wrote,
             (Some(_), None) => false,
         };
         let age = topic.every + (topic.every / 2).max(Duration::from_secs(1)) + hello.silence;

@@ -14,6 +14,7 @@ mod client;
 mod events;
 mod origin;
 mod proxy;
+mod saving;
 mod trace;
 mod world;
 
@@ -21,7 +22,7 @@ use trace::Trace;
 use world::World;
 
 /// Seeds of an ordinary run.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 1000;
 
 fn simulate(seed: u64) -> (Result<(), String>, Trace) {
     let runtime = tokio::runtime::Builder::new_current_thread()

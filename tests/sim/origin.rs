@@ -95,8 +95,9 @@ pub struct State {
     pub wanted: BTreeMap<About, usize>,
     /// Topics that must not be polled any more.
     pub rotated: BTreeSet<About>,
-    /// Central polls that began.
+    /// Central polls that began, and requests of apps.
     pub polls: usize,
+    pub asks: usize,
     /// Cap of central polls at once.
     pub concurrency: usize,
     /// First rule that the pollers broke.
@@ -134,6 +135,7 @@ impl Script {
             wanted: BTreeMap::new(),
             rotated: BTreeSet::new(),
             polls: 0,
+            asks: 0,
             concurrency,
             broken: None,
             next_item: 0,

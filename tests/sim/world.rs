@@ -6,7 +6,7 @@ use crate::origin::{About, Asker, PATHS, Script};
 use crate::proxy::{self, Proxy};
 use crate::trace::Trace;
 use http::StatusCode;
-use pollcast::config::{Audience, Mode};
+use pollcast::config::{Audience, Config, Mode};
 use pollcast::hint::Write;
 use pollcast::upstream::{Answer, PollError};
 use serde_json::json;
@@ -23,6 +23,8 @@ struct Passing {
     client: usize,
     about: About,
     begun: Instant,
+    /// The client's last write before it.
+    wrote: Option<u64>,
     answer: Coming<Result<Answer, PollError>>,
 }
 
@@ -52,13 +54,20 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64) -> Self {
-        let (mut rng, trace) = (fastrand::Rng::with_seed(seed), Trace::new());
+        let mut rng = fastrand::Rng::with_seed(seed);
         let config = proxy::config(&mut rng);
+        let most = if config.watches[0].audience == Audience::Credential { 6 } else { 10 };
+        let clients = rng.usize(2..most);
+        Self::with(rng, config, clients)
+    }
+
+    /// So many clients before a proxy that is configured like this.
+    pub fn with(mut rng: fastrand::Rng, config: Config, clients: usize) -> Self {
+        let trace = Trace::new();
         let origin = Script::new(rng.u64(..), config.poll.concurrency, trace.clone());
         origin.state().shares = config.watches[0].audience != Audience::Credential;
         let proxy = Proxy::start(config, &origin, rng.u64(..));
-        let most = if origin.state().shares { 10 } else { 6 };
-        let clients = (0..rng.usize(2..most)).map(|_| Client::default()).collect();
+        let clients = (0..clients).map(|_| Client::default()).collect();
         let (passing, writing) = (Vec::new(), Vec::new());
         let (apps_poll, logins) = (true, 0);
         let mut world =
@@ -76,6 +85,20 @@ impl World {
         self.origin.state().door(&sid, true);
         self.clients[at].sid = sid;
         self.clients[at].forget_all();
+    }
+
+    /// A user of their own.
+    pub fn log_in_anew(&mut self, at: usize) {
+        let sid = format!("u{at}");
+        self.origin.state().door(&sid, true);
+        self.clients[at].sid = sid;
+        self.clients[at].forget_all();
+    }
+
+    /// Requests at the origin so far: all, and those of the pages.
+    pub fn requests(&self) -> (usize, usize) {
+        let state = self.origin.state();
+        (state.polls + state.asks, state.asks)
     }
 
     /// A client closes its streams.
@@ -163,14 +186,17 @@ impl World {
         {
             self.trace.say(format!("client {at} gets {} from a snapshot", PATHS[path]));
             let state = self.held(position, &snapshot.body);
-            self.was_read(at, &about, &snapshot.body, now)?;
+            let wrote = self.clients[at].writes;
+            self.was_read(at, &about, &snapshot.body, wrote)?;
             self.clients[at].learnt(path, now, Some(state));
             return Ok(());
         }
         self.trace.say(format!("client {at} asks for {}", PATHS[path]));
+        self.origin.state().asks += 1;
         let fields = proxy::fields(&about.0);
         let answer = Box::pin(self.origin.clone().answer(about.clone(), fields, Asker::Page));
-        self.passing.push(Passing { client: at, about, begun: now, answer });
+        let wrote = self.clients[at].writes;
+        self.passing.push(Passing { client: at, about, begun: now, wrote, answer });
         Ok(())
     }
 
@@ -319,7 +345,7 @@ impl World {
         passing: &Passing,
         answer: Result<Answer, PollError>,
     ) -> Result<(), String> {
-        let Passing { client: at, about, begun, .. } = passing;
+        let Passing { client: at, about, begun, wrote, .. } = passing;
         let Ok(answer) = answer else { return Ok(()) };
         let mut position = None;
         if self.proxy.config.mode == Mode::Push {
@@ -339,7 +365,7 @@ impl World {
         }
         if answer.status == StatusCode::OK {
             let body = String::from_utf8(answer.body.to_vec()).unwrap();
-            self.was_read(*at, about, &body, *begun)?;
+            self.was_read(*at, about, &body, *wrote)?;
             let state = position.map(|position| self.held(position, &body));
             self.clients[*at].learnt(about.1, *begun, state);
         }
@@ -353,6 +379,7 @@ impl World {
         let client = &mut self.clients[at];
         if client.sid == sid && !status.is_client_error() {
             client.wrote = Some(Instant::now());
+            client.writes = Some(client.writes.unwrap_or_default() + 1);
             let must = client.must.entry(path).or_default();
             *must = made.max(*must);
             // As apps do after a write.

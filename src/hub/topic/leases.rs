@@ -296,8 +296,15 @@ impl Leases {
         }
         let before = self.current.replace(hash);
         self.proven = false;
+        // Whoever was shown it when it was the state before has been shown the same bytes.
+        let again = |(other, lease): &(&IdentityId, &Lease)| {
+            let shown = lease.shown.as_ref().is_some_and(|shown| shown.hash == hash);
+            **other != id && shown && self.counts(lease, now)
+        };
+        let again = self.all.iter().find(again).map(|(other, _)| *other);
         self.witnesses.clear();
         self.witnesses.push(id);
+        self.witnesses.extend(again);
         let other = self.last_by.filter(|other| *other != id);
         if let (None, Some(other), Some(before)) = (&self.trial, other, before)
             && let Some(theirs) = self.request_of(other)

@@ -3,7 +3,7 @@
 use super::super::state::Stale;
 use super::super::{Asker, Inner};
 use super::absorb::{Absorbed, Effect, Lane};
-use super::leases::Found;
+use super::leases::{Found, Standing};
 use super::{State, Topic};
 use crate::upstream::PollError;
 use crate::watch::{IdentityId, Outcome, Refusal, Seen, Snapshot, StateHash, Validator};
@@ -201,6 +201,14 @@ impl Topic {
             state.awaited = false;
         }
         Self::mark(state, if all { None } else { Some(asker.identity) });
+        if seen == Seen::Changed && !all {
+            // A state that was there before, and that they were shown then.
+            for sub in state.subs.values() {
+                if state.standing(sub.identity, Instant::now()) == Standing::Sees {
+                    sub.mailbox.mark(sub.slot);
+                }
+            }
+        }
         if let Some(prover) = &state.prover {
             prover.look();
         }

@@ -4,7 +4,7 @@
 use super::Shared;
 use super::live::Live;
 use crate::http::Body;
-use crate::hub::Told;
+use crate::hub::Dismissed;
 use http::{HeaderMap, Response, StatusCode, header};
 
 /// The credentials of a request that is on its way.
@@ -19,7 +19,12 @@ impl Sender {
     /// Before the answer goes on: nothing may be pushed to whom the origin refuses, nor to whom it
     /// has just given another identity. Ends what they subscribe to, on every page of theirs, who
     /// should have been told before the answer is.
-    pub fn learn(&self, shared: &Shared, live: &Live, response: &Response<Body>) -> Option<Told> {
+    pub fn learn(
+        &self,
+        shared: &Shared,
+        live: &Live,
+        response: &Response<Body>,
+    ) -> Option<Dismissed> {
         let refused = response.status() == StatusCode::UNAUTHORIZED;
         let cookies = response.headers().contains_key(header::SET_COOKIE);
         if !refused && !cookies {
