@@ -1,5 +1,5 @@
-//! `pollcast status` and `pollcast restore`: ask a running Pollcast. A health check where there is no
-//! shell and no other client.
+//! `pollcast status` and `pollcast restore`: ask a running Pollcast. A health check where there is
+//! no shell and no other client.
 
 use super::{Exit, complain, say};
 use std::io::{Read as _, Write as _};

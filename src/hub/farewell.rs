@@ -1,4 +1,4 @@
-//! Ends streams.
+//! Ends streams, and forgets topics.
 
 use super::{Hub, locked};
 use crate::stream::Bye;
@@ -43,5 +43,16 @@ impl Hub {
     #[must_use]
     pub fn jitter(&self, around: Duration) -> Duration {
         self.0.jitter(around)
+    }
+
+    /// Forgets topics that nobody has subscribed to for `poll.linger`. Never returns; run it as a
+    /// task.
+    pub async fn sweep(self) {
+        loop {
+            let linger = self.0.settings.load().poll.linger;
+            tokio::time::sleep(linger.clamp(Duration::from_millis(100), Duration::from_secs(5)))
+                .await;
+            self.0.forget_idle(&mut self.0.topics(), linger, false);
+        }
     }
 }

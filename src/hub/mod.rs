@@ -277,17 +277,6 @@ impl Hub {
         Ok(Subscriber::new(Arc::clone(&self.0), id, mailbox, slots, view))
     }
 
-    /// Forgets topics that nobody has subscribed to for `poll.linger`. Never returns; run it as a
-    /// task.
-    pub async fn sweep(self) {
-        loop {
-            let linger = self.0.settings.load().poll.linger;
-            tokio::time::sleep(linger.clamp(Duration::from_millis(100), Duration::from_secs(5)))
-                .await;
-            self.0.forget_idle(&mut self.0.topics(), linger, false);
-        }
-    }
-
     /// Topics in memory, and how many of them are polled.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {

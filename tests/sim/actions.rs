@@ -1,7 +1,8 @@
 //! What may happen, and how often.
 
 use crate::client::Held;
-use crate::origin::{Fault, Form, PATHS};
+use crate::origin::{Fault, PATHS};
+use crate::rights::Form;
 use crate::world::World;
 use http::StatusCode;
 use pollcast::config::Mode;

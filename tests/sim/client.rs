@@ -90,7 +90,7 @@ impl Client {
     /// Another user, or the same one anew: nothing of before may be used.
     pub fn forget_all(&mut self) {
         let (sid, appetite, writes) = (self.sid.clone(), self.appetite, self.writes);
-        *self = Self { sid, appetite, writes, ..Self::default() };
+        *self = Self { sid, writes, appetite, ..Self::default() };
     }
 
     /// The stream that counts: the newest that has said hello.

@@ -14,6 +14,7 @@ mod client;
 mod events;
 mod origin;
 mod proxy;
+mod rights;
 mod saving;
 mod trace;
 mod world;
