@@ -212,6 +212,7 @@ const NAMES: &[&str] = &[
     "openTabs",
     "closeTabs",
     "tellTabs",
+    "refusedAt",
     "anonymous",
     "cross",
 ];

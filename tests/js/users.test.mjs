@@ -112,12 +112,20 @@ test('gone anew: the network is asked, and a new stream comes at once', async ()
   await asksAnew(page);
 });
 
-test('gone refused: the page is left alone for a minute', async () => {
+test('gone refused: no stream until the origin shows a state; twice, and it is left alone', async () => {
   const page = await vouchedPage();
   const { length } = page.streams;
+  const { reply } = page;
+  page.reply = () => new Response('', { status: 401 });
   await page.stream.send('gone', { reason: 'refused' }, 0);
-  await page.clock.pass(50000);
+  await page.clock.pass(10000);
   assert.equal(page.streams.length, length);
+  page.reply = reply;
+  await asksAnew(page);
+  await page.stream.send('gone', { reason: 'refused' }, 0);
+  const again = page.streams.length;
+  await page.clock.pass(50000);
+  assert.equal(page.streams.length, again);
   assert.ok(page.asked() >= 24);
 });
 

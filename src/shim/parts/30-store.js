@@ -91,6 +91,8 @@ function newTopic(id, headers, anonymous) {
     /** Until when this is left alone, and how long it was last time (doubles). */
     quiet: -Infinity,
     penalty: 0,
+    /** When the origin refused it last. */
+    refusedAt: -Infinity,
     /** The app's cadence. */
     every: CONFIG.min_ms,
     /** The newest state: {hash, seq, epoch, body, headers, status, statusText}. */

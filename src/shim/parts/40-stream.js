@@ -203,8 +203,14 @@ function onHello(conn, { v, epoch, silence_ms }) {
 function onGone(entry, reason) {
   entry.gone = true;
   entry.vouched = false;
+  const { topic } = entry;
   if (reason === 'anew') distrust();
-  else letGo(entry.topic, reason === 'unwatchable' ? LONG_MS : 0);
+  else if (reason === 'refused' && now() - topic.refusedAt > 60000) {
+    // The origin refuses this user. Once it shows the page something again, it may be another one.
+    topic.refusedAt = now();
+    topic.held = null;
+    topic.shown = '';
+  } else letGo(topic, reason === 'unwatchable' ? LONG_MS : 0);
 }
 
 function onBye(conn, { reason, retry_ms }) {
