@@ -66,7 +66,7 @@ pub fn snapshot(snapshot: &Snapshot, seq: u64) -> Bytes {
     let mut out = String::with_capacity(snapshot.body.len() + 512);
     out.push_str("data: {");
     state(&mut out, snapshot, seq);
-    let _ = write!(out, ",\"status\":200,\"headers\":{}", json(&snapshot.fields));
+    let _ = write!(out, ",\"status\":200,\"headers\":{}", json(snapshot.shown()));
     let _ = write!(out, ",\"body\":{}}}\n\n", json(&*snapshot.body));
     out.into()
 }
@@ -78,8 +78,8 @@ pub fn delta(from: &Snapshot, to: &Snapshot, seq: u64, whole: &Bytes) -> Option<
     let mut out = String::from("data: {");
     let _ = write!(out, "\"from\":\"{}\",", from.hash.as_str());
     state(&mut out, to, seq);
-    if from.fields != to.fields {
-        let _ = write!(out, ",\"headers\":{}", json(&to.fields));
+    if from.shown() != to.shown() {
+        let _ = write!(out, ",\"headers\":{}", json(to.shown()));
     }
     let _ = write!(out, ",\"ops\":{}}}\n\n", delta.ops_json());
     (out.len() <= whole.len()).then(|| out.into())

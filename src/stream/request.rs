@@ -64,6 +64,8 @@ struct Topic {
     have: Option<String>,
     #[serde(default)]
     every_ms: Option<u64>,
+    #[serde(default)]
+    credentials: Option<bool>,
 }
 
 /// Fields as pairs, or as an object: both are natural to write.
@@ -111,6 +113,10 @@ fn wanted(index: usize, topic: Topic, base: &HeaderMap) -> Result<Wanted, Fault>
         return Err(Fault::Url(index));
     }
     let mut headers = base.clone();
+    if topic.credentials == Some(false) {
+        // The app asks another host without cookies.
+        headers.remove(header::COOKIE);
+    }
     let pairs = match topic.headers {
         Fields::Pairs(pairs) => pairs,
         Fields::Object(object) => object.into_iter().collect(),

@@ -61,9 +61,18 @@ pub fn read(
     if !is_text(headers) || body.starts_with(b"\xef\xbb\xbf") {
         return Err(Refusal::NotText);
     }
+    let page = request.get(header::ORIGIN).filter(|origin| {
+        // A page of another host may not be let read it.
+        !crate::http::fields::is_host(origin, request.get(header::HOST))
+    });
+    let readable = page.map(|page| readable(page, request, headers));
+    if readable.as_ref().is_some_and(Option::is_none) {
+        return Err(Refusal::Status(status));
+    }
     let text = std::str::from_utf8(body).map_err(|_| Refusal::NotText)?;
     let hash = state_hash(status, headers, body, &watch.ignore);
-    Ok(Snapshot::new(begun, headers, text, hash))
+    let snapshot = Snapshot::new(begun, headers, text, hash);
+    Ok(Snapshot { readable: readable.flatten(), ..snapshot })
 }
 
 /// True if the media type is text that arrives whole: JSON, XML, `text/*`; never a stream of events
@@ -166,6 +175,43 @@ fn state_hash(
     }
     hasher.update(body.get(at..).unwrap_or_default());
     StateHash::of(hasher.finalize())
+}
+
+/// The fields that a page of another host may read, as text; `None` if it may not read the answer.
+fn readable(
+    page: &http::HeaderValue,
+    request: &HeaderMap,
+    headers: &HeaderMap,
+) -> Option<Vec<(String, String)>> {
+    /// Fetch standard, "CORS-safelisted response-header name".
+    const SAFE: &[&str] = &[
+        "cache-control",
+        "content-language",
+        "content-length",
+        "content-type",
+        "expires",
+        "last-modified",
+        "pragma",
+    ];
+    let mut lines = headers.get_all(header::ACCESS_CONTROL_ALLOW_ORIGIN).iter();
+    let (Some(allowed), None) = (lines.next(), lines.next()) else { return None };
+    let credentials = request.contains_key(header::COOKIE);
+    let with =
+        headers.get(header::ACCESS_CONTROL_ALLOW_CREDENTIALS).is_some_and(|value| value == "true");
+    let admitted = match allowed.as_bytes() {
+        b"*" => !credentials,
+        allowed => allowed == page.as_bytes() && (with || !credentials),
+    };
+    let exposed_too = headers.get_all(header::ACCESS_CONTROL_EXPOSE_HEADERS).iter();
+    let exposed_too: Vec<_> = exposed_too
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+    let all = !credentials && exposed_too.iter().any(|name| name == "*");
+    let mut fields = exposed(headers);
+    fields.retain(|(name, _)| all || SAFE.contains(&name.as_str()) || exposed_too.contains(name));
+    admitted.then_some(fields)
 }
 
 /// True if the answer says that it is for one user: `Cache-Control: private`.

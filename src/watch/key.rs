@@ -10,6 +10,7 @@
 use super::vary::{Learnt, Varies, matches};
 use super::{Target, cookies};
 use crate::config::{Audience, Identity};
+use crate::http::fields;
 use blake3::Hasher;
 use http::{HeaderMap, HeaderName, header};
 use std::sync::Arc;
@@ -104,7 +105,6 @@ const IRRELEVANT: &[&str] = &[
     "if-*",
     "keep-alive",
     "newrelic",
-    "origin",
     "pollcast-*",
     "pragma",
     "priority",
@@ -222,10 +222,13 @@ impl Keyer {
         let mut fields: Vec<_> = facts
             .headers
             .iter()
-            .filter(|(name, _)| {
+            .filter(|(name, value)| {
                 let learnt = || self.learnt.has(facts.watch, name.as_str());
                 let theirs = !own && self.is_credential(name);
-                !theirs && (!self.is_irrelevant(name.as_str()) || learnt())
+                // Of a page of this host it says nothing, and most requests don't carry it.
+                let host = facts.headers.get(header::HOST);
+                let ours = *name == header::ORIGIN && fields::is_host(value, host);
+                !theirs && !ours && (!self.is_irrelevant(name.as_str()) || learnt())
             })
             .map(|(name, value)| (name.as_str(), value.as_bytes()))
             .collect();

@@ -26,7 +26,6 @@ const NOT_REPEATED: &[&str] = &[
     "content-type",
     "expect",
     "keep-alive",
-    "origin",
     "pragma",
     "priority",
     "proxy-authorization",

@@ -77,6 +77,8 @@ pub struct Snapshot {
     pub validator: Option<Validator>,
     /// The origin says that it is for one user.
     pub private: bool,
+    /// Of them those that a page of another host may read, where such a one asks.
+    pub readable: Option<Vec<(String, String)>>,
 }
 
 impl Snapshot {
@@ -89,6 +91,7 @@ impl Snapshot {
             check: delta::check(body),
             validator: Validator::of(headers),
             private: super::answer::is_private(headers),
+            readable: None,
             body: body.into(),
         }
     }
@@ -98,7 +101,16 @@ impl Snapshot {
     #[must_use]
     pub fn for_others(mut self) -> Self {
         self.fields.retain(|(name, _)| super::answer::is_common(name));
+        if let Some(readable) = &mut self.readable {
+            readable.retain(|(name, _)| super::answer::is_common(name));
+        }
         self
+    }
+
+    /// The fields that the page may see.
+    #[must_use]
+    pub fn shown(&self) -> &[(String, String)] {
+        self.readable.as_ref().unwrap_or(&self.fields)
     }
 
     /// The media type, as the origin wrote it.

@@ -8,6 +8,7 @@ mod backend;
 mod beside;
 mod cli;
 mod config;
+mod cors;
 #[path = "../../scripts/deploy-program/course/mod.rs"]
 mod course;
 mod events;

@@ -272,5 +272,14 @@ fn each(fields: HeaderMap, mut see: impl FnMut(&HeaderName, HeaderValue)) {
     }
 }
 
+/// True if an `Origin` is of the host that the request was made to.
+#[must_use]
+pub fn is_host(origin: &HeaderValue, host: Option<&HeaderValue>) -> bool {
+    let origin = origin.to_str().unwrap_or_default();
+    let named = origin.split_once("://").map(|(_, named)| named);
+    matches!((named, host.and_then(|host| host.to_str().ok())),
+        (Some(named), Some(host)) if named.eq_ignore_ascii_case(host))
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,15 +1,19 @@
 //! One request, top to bottom.
 
 mod complaints;
+mod cors;
 pub mod hold;
 pub mod live;
 mod own;
+mod seats;
 mod sender;
 mod watched;
 
 pub use self::complaints::Complaints;
+pub use self::cors::Admitted;
 use self::hold::Purse;
 use self::live::Live;
+pub use self::seats::Seats;
 use self::sender::Sender;
 use self::watched::Watched;
 use super::{Client, Handler, Reply};
@@ -42,6 +46,10 @@ pub struct Shared {
     pub upstream: Upstream,
     /// Bounds the answers that wait for their clients.
     pub purse: Arc<Purse>,
+    /// Which pages of other hosts the origin admits.
+    pub admitted: Admitted,
+    /// Streams by client.
+    pub seats: Arc<Seats>,
     /// Keeps the log readable when the origin fails.
     pub complaints: Complaints,
     /// Counters.
@@ -95,6 +103,10 @@ async fn answer(shared: &Shared, mut req: Request<Body>, client: Client) -> Resu
             answer.await.map(Reply::Response)
         }
         Decision::Write => Box::pin(write(shared, &live, req, client)).await,
+        Decision::Pass if cors::is_ours(&live, &req) => {
+            let preflight = Box::pin(cors::preflight(shared, &live, req, client));
+            preflight.await.map(Reply::Response)
+        }
         Decision::Watched { .. } | Decision::Pass => pass(shared, &live, req, client).await,
     }?;
     let told = match (sender, &reply) {

@@ -1,7 +1,8 @@
 //! The own endpoints: script, mode, event stream, plain server-sent events.
 
 use super::live::Live;
-use super::{Reply, Shared};
+use super::seats::{Seated, client_of};
+use super::{Reply, Shared, cors};
 use crate::config::{Audience, Mode, Service};
 use crate::http::{Body, Client, Frame, Frames, fields};
 use crate::hub::{About, View, Wish};
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Limited};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -35,6 +37,11 @@ pub async fn answer(
     // What concerns the client's connection isn't the central poll's.
     let headers = std::mem::take(req.headers_mut());
     *req.headers_mut() = fields::strip_hop_by_hop(headers);
+    let page = cors::page(live, req.headers()).cloned();
+    if let (Some(page), true) = (&page, cors::is_preflight(req.method(), req.headers())) {
+        let fields = "content-type, last-event-id";
+        return Reply::Response(cors::allow(page, fields, true));
+    }
     let get = req.method() == Method::GET || req.method() == Method::HEAD;
     let bodied = !req.body().is_end_stream();
     let result = match own {
@@ -46,7 +53,15 @@ pub async fn answer(
         Own::Script | Own::Mode | Own::Plain(_) => Err(not_allowed("GET")),
         Own::Unknown => Err(error(StatusCode::NOT_FOUND, "no such endpoint of Pollcast")),
     };
-    match result.unwrap_or_else(|response| Reply::Response(*response)) {
+    let mut reply = result.unwrap_or_else(|response| Reply::Response(*response));
+    if let Some(page) = &page {
+        match &mut reply {
+            Reply::Response(response) => cors::admit(response.headers_mut(), page),
+            Reply::Stream { head, .. } => cors::admit(head.headers_mut(), page),
+            Reply::Tunnel { .. } => {}
+        }
+    }
+    match reply {
         Reply::Response(mut response) if bodied => {
             // Its body may be unread. RFC 9112 §9.3: "A server MUST read the entire request message
             // body or close the connection after sending its response; otherwise, the remaining
@@ -65,7 +80,7 @@ async fn stream(
     req: Request<Body>,
     client: Client,
 ) -> Result<Reply, Box<Response<Body>>> {
-    same_origin(req.headers())?;
+    admit(live, req.headers())?;
     let config = &live.config;
     if config.mode < Mode::Push {
         return Ok(off(shared, config.stream.off_retry));
@@ -85,15 +100,22 @@ async fn stream(
         }
     };
     let most = config.limits.topics_per_stream;
-    let request = StreamRequest::parse(&body, &parts.headers, most).map_err(|fault| {
+    let mut request = StreamRequest::parse(&body, &parts.headers, most).map_err(|fault| {
         if matches!(fault, Fault::TooMany(..)) {
             shared.metrics.limit("topics_per_stream");
         }
         error(StatusCode::BAD_REQUEST, &fault.to_string())
     })?;
+    if let Some(page) = cors::page(live, &parts.headers) {
+        // The app's own request carries it, and the origin's answer speaks of it.
+        for wanted in &mut request.topics {
+            wanted.headers.insert(header::ORIGIN, page.clone());
+        }
+    }
     let wishes =
         request.topics.into_iter().map(|wanted| wish(shared, live, &wanted, client)).collect();
-    open(shared, live, wishes, View::Shim)
+    let address = client_of(&parts.headers, client.peer.ip(), &config.forwarding.trusted);
+    open(shared, live, (wishes, View::Shim), address)
 }
 
 fn plain(
@@ -102,7 +124,7 @@ fn plain(
     (at, client): (usize, Client),
     req: &Request<Body>,
 ) -> Result<Reply, Box<Response<Body>>> {
-    same_origin(req.headers())?;
+    admit(live, req.headers())?;
     if live.config.mode < Mode::Push {
         return Ok(off(shared, live.config.stream.off_retry));
     }
@@ -124,7 +146,8 @@ fn plain(
         have: last.and_then(StateHash::parse),
         every: None,
     };
-    open(shared, live, vec![wish(shared, live, &wanted, client)], view)
+    let address = client_of(req.headers(), client.peer.ip(), &live.config.forwarding.trusted);
+    open(shared, live, (vec![wish(shared, live, &wanted, client)], view), address)
 }
 
 /// The origin's target, and how the caller wants changes.
@@ -186,14 +209,20 @@ fn wish(
 fn open(
     shared: &Shared,
     live: &Arc<Live>,
-    wishes: Vec<Result<Wish, &'static str>>,
-    view: View,
+    (wishes, view): (Vec<Result<Wish, &'static str>>, View),
+    address: IpAddr,
 ) -> Result<Reply, Box<Response<Body>>> {
-    let subscriber = shared.hub.subscribe(wishes, view).map_err(|full| {
-        let mut response = error(StatusCode::SERVICE_UNAVAILABLE, &full.to_string());
+    let full = |text: &str| {
+        let mut response = error(StatusCode::SERVICE_UNAVAILABLE, text);
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
         response
+    };
+    let seat = shared.seats.take(address, live.config.limits.streams_per_client);
+    let seat = seat.ok_or_else(|| {
+        shared.metrics.limit("streams_per_client");
+        full("too many streams of one client: limits.streams_per_client is reached")
     })?;
+    let subscriber = shared.hub.subscribe(wishes, view).map_err(|at| full(&at.to_string()))?;
     if let Some(reply) = overtaken(shared, live) {
         return Ok(reply);
     }
@@ -211,6 +240,7 @@ fn open(
     let hello =
         (view == View::Shim).then(|| frames::hello(shared.hub.epoch(), pace.beat, pace.silence()));
     let frames = Box::new(EventStream::new(subscriber, hello, pace));
+    let frames = Box::new(Seated::new(frames, seat));
     Ok(Reply::Stream { head: stream_head(), frames })
 }
 
@@ -264,6 +294,14 @@ fn stream_head() -> Response<()> {
     head
 }
 
+/// Pages of this host, and those that the configuration names.
+fn admit(live: &Live, headers: &HeaderMap) -> Result<(), Box<Response<Body>>> {
+    if cors::page(live, headers).is_some() {
+        return Ok(());
+    }
+    same_origin(headers)
+}
+
 /// Another site's page must not open streams with this user's cookies. Browsers say where a request
 /// comes from in fields that pages can't set; a client that sends neither is no browser.
 fn same_origin(headers: &HeaderMap) -> Result<(), Box<Response<Body>>> {
@@ -271,19 +309,15 @@ fn same_origin(headers: &HeaderMap) -> Result<(), Box<Response<Body>>> {
     let foreign = match (site, headers.get(header::ORIGIN)) {
         (Some(b"same-origin" | b"none"), _) | (None, None) => false,
         (Some(_), _) => true,
-        (None, Some(origin)) => !is_host(origin, headers.get(header::HOST)),
+        (None, Some(origin)) => !fields::is_host(origin, headers.get(header::HOST)),
     };
     match foreign {
-        true => Err(error(StatusCode::FORBIDDEN, "streams are for pages of the same origin only")),
+        true => Err(error(
+            StatusCode::FORBIDDEN,
+            "streams are for pages of the same origin, and of those in cors.origins",
+        )),
         false => Ok(()),
     }
-}
-
-fn is_host(origin: &HeaderValue, host: Option<&HeaderValue>) -> bool {
-    let origin = origin.to_str().unwrap_or_default();
-    let named = origin.split_once("://").map(|(_, named)| named);
-    matches!((named, host.and_then(|host| host.to_str().ok())),
-        (Some(named), Some(host)) if named.eq_ignore_ascii_case(host))
 }
 
 fn not_allowed(allow: &'static str) -> Box<Response<Body>> {

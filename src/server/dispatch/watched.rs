@@ -1,8 +1,8 @@
 //! A watched GET: a fresh snapshot, or the origin; what passes is an observation.
 
-use super::Shared;
 use super::hold::{Caps, Held, Tee, hold};
 use super::live::Live;
+use super::{Shared, cors};
 use crate::config::Audience;
 use crate::error::Error;
 use crate::http::{Body, Client, fields};
@@ -28,6 +28,8 @@ pub struct Watched<'a> {
     key: TopicKey,
     identity: IdentityId,
     target: Target,
+    /// A page of another host asks.
+    cross: bool,
 }
 
 /// What is needed to read an answer after its request has gone.
@@ -57,7 +59,8 @@ impl<'a> Watched<'a> {
         let key = live.keyer.key(facts, identity);
         let path = target.path().to_owned();
         let about = About { watch, path, audience };
-        Self { shared, live, about, key, identity, target }
+        let cross = cors::page(live, req.headers()).is_some();
+        Self { shared, live, about, key, identity, target, cross }
     }
 
     /// Answers it.
@@ -113,7 +116,11 @@ impl<'a> Watched<'a> {
         let known = !self.target.is_guessed() && self.shared.hub.knows(self.key);
         let known = known.then(|| self.reading(req.headers(), client));
         self.shared.metrics.origin_request();
+        let page = cors::page(self.live, req.headers()).cloned();
         let response = self.shared.upstream.forward(req, client).await?;
+        if let Some(page) = &page {
+            self.shared.admitted.note(page, &self.about.path, response.headers());
+        }
         let Some(reading) = known else { return Ok(response) };
         if response.status() != StatusCode::OK {
             Self::refuse(reading, response.status());
@@ -143,7 +150,11 @@ impl<'a> Watched<'a> {
         });
         let reading = self.reading(req.headers(), client);
         self.shared.metrics.origin_request();
+        let page = cors::page(self.live, req.headers()).cloned();
         let response = self.shared.upstream.forward(req, client).await?;
+        if let Some(page) = &page {
+            self.shared.admitted.note(page, &self.about.path, response.headers());
+        }
         let (parts, body) = response.into_parts();
         if parts.status != StatusCode::OK {
             Self::refuse(reading, parts.status);
@@ -190,6 +201,9 @@ impl<'a> Watched<'a> {
         let (hash, seq, epoch) = (position.hash.as_str(), position.seq, self.shared.hub.epoch());
         if let Ok(value) = HeaderValue::try_from(format!("{hash};seq={seq};epoch={epoch}")) {
             response.headers_mut().append(STATE_FIELD, value);
+            if self.cross {
+                cors::expose(response);
+            }
         }
     }
 }

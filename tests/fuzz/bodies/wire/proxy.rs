@@ -7,7 +7,7 @@ use pollcast::config::{Config, Mode};
 use pollcast::drain::Drain;
 use pollcast::hub::Hub;
 use pollcast::server::dispatch::live::Live;
-use pollcast::server::dispatch::{Complaints, Dispatch, Shared};
+use pollcast::server::dispatch::{Admitted, Complaints, Dispatch, Shared};
 use pollcast::server::{self, Settings};
 use pollcast::telemetry::Metrics;
 use pollcast::upstream::{HttpOrigin, Upstream};
@@ -79,6 +79,8 @@ impl World {
             hub: self.hub.clone(),
             upstream: Upstream::new(&config, &drain).unwrap(),
             purse: Arc::default(),
+            admitted: Admitted::default(),
+            seats: Arc::default(),
             complaints: Complaints::default(),
             metrics: self.metrics.clone(),
             drain: drain.clone(),
