@@ -26,6 +26,7 @@ mod origins;
 mod passthrough;
 mod plain;
 mod proxy;
+mod redteam;
 mod refusals;
 mod reload;
 mod secrets;
