@@ -31,7 +31,7 @@ async fn a_personal_list_declared_shared() {
     attacker.until("snapshot").await;
     differs.store(true, std::sync::atomic::Ordering::Relaxed);
     // Whoever is polled for, the victim's own page asks now and then.
-    rig.app.poll("/shared/list", VICTIM).await;
+    rig.app.get("/shared/list", VICTIM).await;
     while !victim.next().await.data.to_string().contains(MARK) {}
     loop {
         let event = attacker.next().await;
@@ -146,7 +146,7 @@ async fn no_secret_in_the_alarm() {
     victim.until("snapshot").await;
     attacker.until("snapshot").await;
     differs.store(true, std::sync::atomic::Ordering::Relaxed);
-    rig.app.poll("/shared/list", secret).await;
+    rig.app.get("/shared/list", secret).await;
     rig.app.logged("no longer shared").await;
     let mut peer = crate::origin::Peer::connect(rig.app.admin).await;
     peer.send("GET /alarms HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
