@@ -158,6 +158,7 @@ pub(super) fn settings(config: &Config, version: &str) -> serde_json::Value {
         "mode": mode_name(config.mode),
         "prefix": config.prefix,
         "watches": watches,
+        "origins": config.cors.origins,
         "busters": config.identity.cache_busters,
         "irrelevant": config.identity.irrelevant,
         "topics_per_stream": config.limits.topics_per_stream,

@@ -17,6 +17,7 @@ export const CONFIG = {
   min_ms: 250,
   irrelevant: [],
   topics_per_stream: 100,
+  origins: ['http://app.test'],
 };
 
 /** The script as it is served. `change` may rewrite its source, to make a part fail. */

@@ -150,6 +150,25 @@ test('without cookies there, the stream says so', async () => {
   assert.equal(same.stream.topics[0].credentials, undefined);
 });
 
+test('a host that does not name this page: nothing is touched', () => {
+  const page = new Page({ config: { origins: ['http://other.test'] } });
+  page.document.currentScript = { src: 'http://api.test/__pollcast/shim.js', remove() {} };
+  assert.ok(page.load().untouched());
+});
+
+test('a mark whose preflight is refused: the app’s own request goes instead', async () => {
+  const api = 'http://api.test';
+  const page = await vouchedPage({ api });
+  const { reply } = page;
+  page.reply = (asked) => {
+    if (asked.marked) throw new TypeError('Failed to fetch');
+    return reply(asked);
+  };
+  await page.fetch(api + '/api/w', { method: 'POST' });
+  assert.equal(await page.read(api + '/api/x'), '{"n":1}');
+  assert.deepEqual(page.seen.slice(-2).map(({ marked }) => Boolean(marked)), [true, false]);
+});
+
 test('refused by another host: one line on the console now and then', async () => {
   const page = new Page();
   page.document.currentScript = { src: 'http://api.test/__pollcast/shim.js', remove() {} };

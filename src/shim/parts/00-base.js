@@ -17,6 +17,8 @@ Object.defineProperty(W, MARK, { value: CONFIG.v, configurable: true });
 /** Scheme and host of the API: the page's own, or those of the script. */
 const BASE = script && script.src ? new URL(script.src).origin : W.origin;
 const cross = BASE !== W.origin;
+// Its preflights would fail, and with them the app's own requests.
+if (cross && !CONFIG.origins.includes(W.origin)) return;
 
 // What apps and their tests like to replace: polyfills, mocks, false clocks.
 const { Request, Response, Headers, Date, Math, performance } = W;

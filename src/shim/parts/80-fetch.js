@@ -52,8 +52,15 @@ function onFetch(target, self, args) {
     // Built here, so that it is the native fetch that fails if anything does.
     const marked = plan.mark && markedRequest(args, plan.mark);
     const answer = marked ? target.call(self, marked) : call();
+    // The mark costs a preflight, which may be refused where the app's own request isn't.
+    const unmarked = (reason) => {
+      if (!cross || !marked || marked.signal.aborted) throw reason;
+      letGo(plan.topic);
+      return call();
+    };
     const seen = (response) => onAnswer(response, plan);
-    return follow(answer, seen, () => onSettled(plan, false));
+    const safe = cross ? answer.catch(unmarked) : answer;
+    return follow(safe, seen, () => onSettled(plan, false));
   } catch {
     leave();
     return call();
