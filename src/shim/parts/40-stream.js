@@ -43,13 +43,13 @@ function reconcile() {
   if (!active || stream.parked) return;
   const want = wanted();
   if (!want.length) return closeStreams();
-  native.clearTimeout(stream.demandTimer);
-  stream.demandTimer = later(alive, ALIVE_MS);
+  stream.demandTimer ||= later(alive, ALIVE_MS);
   if (!covers(stream.next || stream.live, want)) open(want);
 }
 
 /** A worker that died says nothing, ever. */
 function alive() {
+  stream.demandTimer = 0;
   if (stream.port && now() - stream.heard > DEAD_MS) lose();
   tellWorker({});
   sync();
@@ -139,7 +139,8 @@ function tellWorker(message) {
 function connect() {
   stream.heard = now();
   const url = BASE + CONFIG.prefix + '/worker.js?' + CONFIG.worker;
-  if (!cross && stream.deaf < 2) {
+  // `data-alone`: the page's policy forbids workers, as far as the proxy can see.
+  if (!cross && stream.deaf < 2 && !(script && 'alone' in script.dataset)) {
     try {
       const worker = new W.SharedWorker(url, { name: 'pollcast' });
       // A policy forbids it, or it can't be fetched.
@@ -228,7 +229,7 @@ function park() {
   stream.parked = true;
   native.clearTimeout(stream.timer);
   native.clearTimeout(stream.demandTimer);
-  stream.timer = 0;
+  stream.timer = stream.demandTimer = 0;
   closeStreams();
   // It would keep the page out of the back/forward cache.
   closeTabs();
