@@ -28,6 +28,7 @@ pub(super) const PARTS: &str = parts!(
     "40-stream",
     "50-timers",
     "60-query",
+    "65-libraries",
     "70-evidence",
     "80-fetch",
     "90-start",

@@ -204,5 +204,6 @@ const timers = (() => {
       asked = [];
     },
     current,
+    owner,
   };
 })();
