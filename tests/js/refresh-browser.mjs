@@ -83,6 +83,7 @@ function answer(app, request, response) {
   response.setHeader('content-type', TYPES[request.url] || 'application/json');
   if (request.url === '/shim.js') return response.end(SHIM);
   if (request.url === '/app.js') return response.end(app);
+  if (request.url.includes('?query=')) return response.end('{"data":{"n":0}}');
   if (request.url !== '/') return response.end('{"n":0}');
   const scripts = '<script src="/shim.js"></script><script src="/app.js" defer></script>';
   return response.end(`<!doctype html><head>${scripts}</head><body><div id="app"></div>`);
@@ -100,6 +101,7 @@ export async function open(browser, app) {
   await new Promise((done) => server.listen(0, '127.0.0.1', done));
   server.unref();
   const page = await browser.newPage();
+  page.setDefaultTimeout(15000);
   const errors = [];
   page.on('pageerror', (error) => errors.push(String(error)));
   await page.goto(`http://127.0.0.1:${server.address().port}/`);

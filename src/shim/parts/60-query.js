@@ -20,6 +20,8 @@ const query = (() => {
   const roots = new Set();
   // Askers with a fetch under way, or lately so.
   const flying = new Set();
+  // Those that were in flight at the last call that nobody was seen making.
+  let earlier = flying;
   // Topic key → { exact: askers seen asking for it; maybe, streak: in flight at each of the last
   // calls of it }.
   let topics = new Map();
@@ -270,16 +272,20 @@ const query = (() => {
     return topic;
   }
 
-  // The true query is in flight at each call, so it survives every intersection. Our own refreshes
-  // start all of them at once and prove nothing.
+  // The true query is in flight at each call, so it survives every intersection; and most likely it
+  // has started since the call before. Our own refreshes start all of them at once and prove
+  // nothing.
   function narrow(topic) {
     scan(libraries.mounted.size ? SCAN_MS : LOOK_MS);
     libraries.mounted.forEach(fly);
     for (const it of flying) if (it.isIdle()) flying.delete(it);
     for (const it of flying) if (it.own) return;
-    const both = new Set([...topic.maybe].filter((it) => flying.has(it)));
-    topic.streak = both.size ? topic.streak + 1 : flying.size ? 1 : 0;
-    topic.maybe = both.size ? both : new Set(flying);
+    const all = [...flying], fresh = all.filter((it) => !earlier.has(it));
+    earlier = new Set(all);
+    const both = [fresh, all].map((list) => list.filter((it) => topic.maybe.has(it)));
+    const left = both.find(({ length }) => length);
+    topic.streak = left ? topic.streak + 1 : all.length ? 1 : 0;
+    topic.maybe = new Set(left || (fresh.length ? fresh : all));
   }
 
   // Returns whether a refresh of ours led to this call.
@@ -338,6 +344,7 @@ const query = (() => {
     for (const stop of caches.values()) stop();
     caches.clear();
     flying.clear();
+    earlier = flying;
     roots.clear();
     topics = new Map();
     notes = new WeakMap();

@@ -17,7 +17,7 @@ const libraries = (() => {
   let known = new Map(), before = known;
   // SWR's bound mutate (there is one per hook) → asker.
   let hooks = new WeakMap();
-  let use = null;
+  let use;
 
   // Mounted hooks that poll have a timer pending, or the fetch that it led to. So a function given
   // as interval needn't be asked, which may count its calls.
@@ -69,17 +69,18 @@ const libraries = (() => {
   };
 
   function install() {
-    const old = W[USE] || [];
-    use = W[USE] = [...old, middleware];
+    use = W[USE] = [...(W[USE] || []), middleware];
   }
 
   function uninstall() {
-    if (use && W[USE] === use) {
-      use = use.filter((it) => it !== middleware);
-      if (use.length) W[USE] = use;
-      else delete W[USE];
+    if (W[USE] === use) {
+      W[USE] = use.filter((it) => it !== middleware);
+      if (use.length < 2) {
+        delete W[USE];
+        // SWR's own answer to it.
+        delete W.__SWR_DEVTOOLS_REACT__;
+      }
     }
-    use = null;
     hooks = new WeakMap();
     begin();
     known.clear();
@@ -108,7 +109,11 @@ const libraries = (() => {
   function found(key, ref) {
     let it = known.get(key) || before.get(key);
     if (!it) {
-      const isBusy = () => (it.refs[0].refetch ? isPending(key) : isValidating(key, it.refs[0]));
+      const isBusy = () => {
+        const [ref] = it.refs;
+        // A store throws while it reduces.
+        try { return ref.refetch ? isPending(key) : isValidating(key, ref); } catch { return false; }
+      };
       const polling = () => it.refs.find(polls);
       const shown = () => { query.scan(MOUNTED_MS); return mounted.has(it) && polling() ? 1 : 0; };
       const ask = () => (polling().refetch ? polling().refetch() : polling().mutate(key));
