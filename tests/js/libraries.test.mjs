@@ -171,7 +171,7 @@ for (const [name, [entry, alias]] of Object.entries(BY_TIMER)) {
     const { page, errors, close } = await open(browser, await bundle(entry, alias));
     t.after(close);
     for (const url of ['/api/ticks', '/api/slower']) {
-      await page.waitForFunction((it) => window.check.handles.get(it)?.pending, url);
+      await page.waitForFunction((it) => window.check.handles.get(it)?.armed, url);
       // Within one task: none of the app's timers can come in between.
       const asked = await page.evaluate(async (it) => {
         const { log, handles } = window.check, { length } = log;

@@ -27,12 +27,11 @@ const query = (() => {
   let topics = new Map();
   // TanStack's query → its asker; learnt: delay of the timer that runs it.
   let notes = new WeakMap();
-  let inside = null, commits = 0, lookedAt = -Infinity, scannedAt = -Infinity;
+  let inside = null, commits = 0, scannedAt = -Infinity;
   let hook = null, chained = null;
   let made = false, placed = false;
 
-  const isClient = (it) => !!it && typeof it === 'object' && typeof it.getQueryCache === 'function'
-    && typeof it.invalidateQueries === 'function' && typeof it.setQueryData === 'function';
+  const isClient = (it) => it?.getQueryCache && it.invalidateQueries && it.setQueryData;
 
   // v3 has no fetchStatus.
   const isIdle = ({ state: { fetchStatus, isFetching } }) =>
@@ -44,20 +43,16 @@ const query = (() => {
 
   function note(asking, cache) {
     let it = notes.get(asking);
-    if (it) return it;
     const gone = () => cache && cache.get(asking.queryHash) !== asking;
-    it = createAsker(
-      () => isIdle(asking),
-      () => (gone() || asking.state.fetchStatus === 'paused' ? 0 : intervalOf(asking)),
-      () => asking.fetch(undefined, { cancelRefetch: false }),
-    );
-    it.learnt = 0;
-    notes.set(asking, it);
+    if (!it) {
+      notes.set(asking, it = createAsker(
+        () => isIdle(asking),
+        () => (gone() || asking.state.fetchStatus === 'paused' ? 0 : intervalOf(asking)),
+        () => asking.fetch(undefined, { cancelRefetch: false }),
+      ));
+    }
     return it;
   }
-
-  // For an observer found by itself. With a cache to listen to, that says more.
-  const met = (asking) => (caches.size ? null : note(asking));
 
   /** Runs `fn`: what it asks for, `it` does. */
   function within(it, fn) {
@@ -94,7 +89,6 @@ const query = (() => {
   }
 
   function ended(it) {
-    if (!it) return;
     flying.delete(it);
     it.own = false;
     if (!it.again) return;
@@ -105,8 +99,10 @@ const query = (() => {
 
   // For libraries that don't tell.
   function waitFor(it) {
-    if (active && it.isIdle()) ended(it);
-    else if (active) later(() => waitFor(it), AGAIN_MS);
+    later(() => {
+      if (it.isIdle()) ended(it);
+      else if (active) waitFor(it);
+    }, AGAIN_MS);
   }
 
   function heard(event, cache) {
@@ -114,7 +110,7 @@ const query = (() => {
     if (!asking) return;
     if (type === 'removed' || type === 'queryRemoved') forget(notes.get(asking));
     else if (action && action.type === 'fetch') started(asking, cache);
-    else if (action && isIdle(asking)) ended(notes.get(asking));
+    else if (action && isIdle(asking)) ended(note(asking, cache));
   }
 
   function forget(it) {
@@ -134,10 +130,8 @@ const query = (() => {
   function walk(root, left) {
     for (let fiber = root; fiber && left-- > 0;) {
       const props = fiber.memoizedProps;
-      if (props && typeof props === 'object') {
-        if (isClient(props.client)) hear(props.client);
-        else if (isClient(props.value)) hear(props.value);
-      }
+      if (isClient(props?.client)) hear(props.client);
+      else if (isClient(props?.value)) hear(props.value);
       libraries.lookAt(fiber, props);
       if (fiber.child) fiber = fiber.child;
       else {
@@ -152,12 +146,13 @@ const query = (() => {
   function scan(ms) {
     if (now() - scannedAt < ms) return;
     scannedAt = now();
+    if (!caches.size) look();
     libraries.begin();
     let left = FIBERS_MAX;
     for (const root of roots) {
       // Which of its two trees is the current one changes with each commit.
       const { current } = root;
-      if (!current || !current.child) roots.delete(root);
+      if (!current?.child) roots.delete(root);
       else left = walk(current, left);
     }
   }
@@ -165,33 +160,27 @@ const query = (() => {
   // The first commits hold the provider and come before the first fetch. Later on a client is rare,
   // and a full walk of a large page costs milliseconds.
   function committed(root) {
-    const since = now() - lookedAt;
     roots.add(root);
-    if (++commits > EAGER_COMMITS && since < (caches.size ? LOOK_AGAIN_MS : LOOK_MS)) return;
-    lookedAt = now();
-    scan(0);
+    const rest = caches.size ? LOOK_AGAIN_MS : LOOK_MS;
+    scan(++commits > EAGER_COMMITS ? rest : 0);
   }
 
   function lookAt(element) {
-    const app = element.__vue_app__;
-    const provided = app && app._context && app._context.provides;
-    if (provided && isClient(provided.VUE_QUERY_CLIENT)) hear(provided.VUE_QUERY_CLIENT);
+    const provided = element.__vue_app__?._context?.provides?.VUE_QUERY_CLIENT;
+    if (isClient(provided)) hear(provided);
     const name = Object.keys(element).find((key) => key.startsWith('__reactContainer$'));
-    const root = name && element[name] && element[name].stateNode;
+    const root = element[name]?.stateNode;
     if (root) roots.add(root);
   }
 
   // For Vue, for an app that neutered the hook, and for a script that came after React.
   function look() {
-    if (now() - lookedAt < LOOK_MS) return;
-    lookedAt = now();
     const { body } = D;
     lookAt(D);
     if (!body) return;
     const near = [body, ...body.children];
     for (const child of body.children) near.push(...child.children);
     near.slice(0, ELEMENTS_MAX).forEach(lookAt);
-    scan(0);
   }
 
   function onCommitFiberRoot(id, root) {
@@ -237,7 +226,7 @@ const query = (() => {
     // An app's function may count its calls: v3 and v4 show its last answer; for v5 it is the delay
     // of the timer that asked, or 1: polled, at a pace we don't know.
     if ('currentRefetchInterval' in observer) return Number(observer.currentRefetchInterval) || 0;
-    return (notes.get(asking) || {}).learnt || 1;
+    return notes.get(asking)?.learnt || 1;
   }
 
   function intervalOf(asking) {
@@ -291,7 +280,7 @@ const query = (() => {
   // Returns whether a refresh of ours led to this call.
   function asked(key, attr) {
     if (!active) return false;
-    if (!caches.size) look();
+    if (!caches.size) scan(LOOK_MS);
     const topic = topicOf(key);
     if (!attr) narrow(topic);
     else topic.exact.add(attr.id);
@@ -312,14 +301,12 @@ const query = (() => {
 
   function ask(it) {
     if (!it.intervalOf()) return 0;
-    const idle = it.isIdle();
-    if (!it.own && !it.again) later(() => waitFor(it), AGAIN_MS);
-    // What runs may have read the state before this one.
-    if (!idle) it.again = true;
-    else {
+    if (!it.own && !it.again) waitFor(it);
+    if (it.isIdle()) {
       it.own = true;
       Promise.resolve(it.ask()).catch(noop);
-    }
+      // What runs may have read the state before this one.
+    } else it.again = true;
     return 1;
   }
 
@@ -335,7 +322,7 @@ const query = (() => {
 
   function install() {
     commits = 0;
-    lookedAt = scannedAt = -Infinity;
+    scannedAt = -Infinity;
     installHook();
     libraries.install();
   }
@@ -354,6 +341,6 @@ const query = (() => {
 
   return {
     install, uninstall, attribution, hold, asked, settled, refresh,
-    createAsker, met, note, forget, within, scan,
+    caches, createAsker, note, forget, within, scan,
   };
 })();
