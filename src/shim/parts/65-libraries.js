@@ -31,17 +31,18 @@ const libraries = (() => {
   function createHook(mutate) {
     let busy = 0, timer = null;
     const done = () => { busy--; };
+    const fits = (by) => by && (!(it.every > 0) || by.delay === it.every);
     // A mounted hook that polls has a timer pending, or the fetch that it led to. So a function
     // given as interval needn't be asked, which may count its calls.
     const pace = () => {
-      if (!it.every || (timer && !timer.armed && !busy)) return 0;
+      if (!it.every || (fits(timer) && !timer.armed && !busy)) return 0;
       return it.every > 0 ? it.every : timer ? timer.delay : 1;
     };
     const it = query.createAsker(() => !busy, pace, mutate);
     it.run = (fn) => {
       const by = timers.owner();
-      if (by && (!(it.every > 0) || by.delay === it.every)) timer = by;
       let answer;
+      if (fits(by)) timer = by;
       busy++;
       try {
         return answer = query.within(it, fn);
