@@ -31,7 +31,9 @@ const query = (() => {
   let hook = null, chained = null;
   let made = false, placed = false;
 
-  const isClient = (it) => it?.getQueryCache && it.invalidateQueries && it.setQueryData;
+  // Some clients of other kinds (tRPC, Comlink) are proxies that have any member.
+  const isClient = (it) => !!it && typeof it === 'object' && typeof it.getQueryCache === 'function'
+    && typeof it.invalidateQueries === 'function' && typeof it.setQueryData === 'function';
 
   // v3 has no fetchStatus.
   const isIdle = ({ state: { fetchStatus, isFetching } }) =>
@@ -299,24 +301,24 @@ const query = (() => {
   const queriesOf = ({ exact, maybe, streak }) =>
     [...(exact.size ? exact : streak > 1 ? maybe : [])];
 
+  // One that can't be asked polls as before.
   function ask(it) {
-    if (!it.intervalOf()) return 0;
-    if (!it.own && !it.again) waitFor(it);
-    if (it.isIdle()) {
-      it.own = true;
-      Promise.resolve(it.ask()).catch(noop);
-      // What runs may have read the state before this one.
-    } else it.again = true;
-    return 1;
+    try {
+      if (!it.intervalOf()) return 0;
+      if (!it.own && !it.again) waitFor(it);
+      if (it.isIdle()) {
+        it.own = true;
+        Promise.resolve(it.ask()).catch(noop);
+        // What runs may have read the state before this one.
+      } else it.again = true;
+      return 1;
+    } catch { return 0; }
   }
 
   function refresh(key) {
     const topic = active && topics.get(key);
     let count = 0;
-    for (const it of topic ? queriesOf(topic) : []) {
-      // One that can't be asked polls as before.
-      try { count += ask(it); } catch { continue; }
-    }
+    for (const it of topic ? queriesOf(topic) : []) count += ask(it);
     return count;
   }
 

@@ -126,10 +126,12 @@ const libraries = (() => {
   // key), React Query an observer.
   function probe(kept, earlier) {
     const it = kept?.current || kept;
-    if (!it) return;
-    if (it.queryCacheKey && it.refetch) found(it.queryCacheKey, it);
-    else if (it.dedupingInterval >= 0 && it.cache && earlier?.current) found(earlier.current, it);
-    else if (it.getCurrentQuery && !query.caches.size) {
+    // A proxy of the app that has any member is a function, as a rule.
+    if (typeof it !== 'object' || !it) return;
+    if (typeof it.queryCacheKey === 'string') found(it.queryCacheKey, it);
+    else if (typeof it.dedupingInterval === 'number' && earlier?.current) {
+      found(earlier.current, it);
+    } else if (it.getCurrentQuery && !query.caches.size) {
       mounted.add(query.note(it.getCurrentQuery()));
     }
   }
