@@ -30,6 +30,7 @@ pub(super) const PARTS: &str = parts!(
     "60-query",
     "70-evidence",
     "80-fetch",
+    "85-xhr",
     "90-start",
 );
 

@@ -21,9 +21,11 @@ let generation = 0;
 
 /**
  * Fields that never change what an origin answers; a new value in each request would split topics.
+ * `Cache-Control` and `Pragma` aren't among them: a poll that always sends them is a topic like any
+ * other, but a request that sends them for once ("reload") asks for the origin's word.
  */
 const IRRELEVANT =
-  /^(baggage|cache-control|pragma|sentry-trace|trace(parent|state)|x-((correlation|request)-id))$/;
+  /^(baggage|sentry-trace|trace(parent|state)|x-((correlation|request)-id))$/;
 
 function relevant([name]) {
   const listed = (field) =>
@@ -95,7 +97,7 @@ function newTopic(id, headers, anonymous) {
     refusedAt: -Infinity,
     /** The app's cadence. */
     every: CONFIG.min_ms,
-    /** The newest state: {hash, seq, epoch, body, headers, status, statusText}. */
+    /** The newest state: {hash, seq, epoch, body (where it's known), headers, status}. */
     held: null,
     /** Generation and epoch of the last answer from the network that carried a state. */
     seen: -1,
@@ -217,7 +219,12 @@ function learn(topic, state, start) {
   topic.renewal = now() + jitter(CONFIG.renew_ms);
   if (ordered && state.seq < held.seq) return;
   // Equal states may differ in ignored members; deltas are built on the bytes that the stream sent.
-  if (held && held.hash === state.hash) state.body = held.body;
+  const entry = stream.live && stream.live.entries.get(topic);
+  for (const known of [held, entry && entry.wire]) {
+    if (known && known.hash === state.hash) state.body = known.body ?? state.body;
+  }
+  // Not every answer lets us read its text: then the stream has to send it.
+  topic.bare ||= state.body === undefined;
   topic.held = { ...state, generation };
 }
 
@@ -235,7 +242,6 @@ function accept(conn, entry, name, event) {
     topic.held = null;
     return false;
   }
-  if (name === 'snapshot') topic.bare = false;
   Object.assign(state, { seq: event.seq, epoch: conn.epoch, generation: conn.generation });
   entry.wire = state;
   entry.vouched = state.status === 200;
@@ -244,6 +250,7 @@ function accept(conn, entry, name, event) {
   if (conn.generation === generation && entry.vouched) {
     if (comparable(topic.held, state) && state.seq < topic.held.seq) return true;
     topic.held = state;
+    topic.bare = false;
   }
   if (topic.shown !== state.hash) changed.add(topic);
   return true;
@@ -257,7 +264,7 @@ function nextState({ wire, topic }, name, event) {
     if (body.length !== length || fnv1a(body) !== check) return null;
     return { hash, body, headers, status };
   }
-  const from = [wire, topic.held].find((state) => state && state.hash === event.from);
+  const from = [wire, topic.held].find((state) => state?.hash === event.from);
   const body = from ? applyDelta(from.body, event.ops, length, check) : null;
   if (body === null) return null;
   return { hash, body, headers: event.headers || from.headers, status: from.status };
@@ -272,6 +279,7 @@ function answerable(topic) {
     entry &&
     entry.vouched &&
     held &&
+    held.body !== undefined &&
     entry.wire.hash === held.hash &&
     conn.generation === generation &&
     topic.seen === generation &&
