@@ -43,9 +43,10 @@ function installFetch() {
 
 function onFetch(target, self, args) {
   const call = () => Reflect.apply(target, self, args);
-  let ask;
+  let ask = null;
   try {
-    ask = inspect(args[0], args[1]);
+    // Called on anything else it refuses.
+    if (self == null || self === W) ask = inspect(args[0], args[1]);
   } catch {
     // Arguments that fetch itself will refuse.
     return call();

@@ -132,7 +132,9 @@ function withoutHash(input) {
 }
 
 function onSend(it, call, self, [body]) {
-  if (it.sent) return it.at >= 0 ? wrongState() : call();
+  if (it.at >= 0) wrongState();
+  // Sent already, never opened, or no such object: it is refused.
+  if (it.sent || !it.headers) return call();
   it.sent = true;
   try {
     const { url, method, headers } = it;
