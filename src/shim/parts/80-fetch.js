@@ -92,7 +92,8 @@ function inspect(input, init) {
   const same = url.origin === BASE;
   const rest = pressed && same ? { write: true } : null;
   const watch = watches.find(({ re }) => re.test(url.pathname));
-  if (!same || !watch || !watch.push) return rest;
+  // Other credentials than the page's; fetch refuses them.
+  if (!same || !watch || !watch.push || url.username || url.password) return rest;
   if (OPTIONS.some((name) => option(name) && !PLAIN.includes(option(name)))) return rest;
   if (cross && option('mode') === 'same-origin') return rest;
   const bare = cross && option('credentials') !== 'include';

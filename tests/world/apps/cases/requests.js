@@ -60,6 +60,8 @@ export const requestCases = {
   ],
   'init null': async (url) => brief(await fetch(url, null)),
   'scheme and host in upper case': async (url) => brief(await fetch(location.origin.toUpperCase() + url)),
+  'user and password in the URL': (url) =>
+    outcome(async () => brief(await fetch(location.origin.replace('//', '//me:secret@') + url))),
   'dots in the path': async (url) => brief(await fetch(`/api/x/..${url.slice(4)}`)),
   'relative to a base': (url) => based(async () => brief(await fetch(`..${url.slice(4)}#part`))),
   'something that stringifies itself': async (url) => brief(await fetch({ toString: () => url })),
@@ -113,6 +115,8 @@ export const requestCases = {
     xhr.open('GET', url, true, 'me', 'secret');
     return briefly(await finish(xhr));
   },
+  'xhr: user and password in the URL': (url) =>
+    asked(location.origin.replace('//', '//me:secret@') + url),
   'xhr: user and password null': async (url) => {
     const xhr = new XMLHttpRequest();
     xhr.open('GET', url, true, null, null);
