@@ -30,8 +30,10 @@ pub enum Decision {
 /// The own endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Own {
-    /// The script.
+    /// The script in the page.
     Script,
+    /// The code that holds the stream.
+    Worker,
     /// The mode, for pages that were told to leave and ask whether to come back.
     Mode,
     /// The event stream.
@@ -97,6 +99,7 @@ fn plain_get(headers: &HeaderMap) -> bool {
 fn own(rest: &str, prefix: usize) -> Own {
     match rest {
         "/shim.js" => Own::Script,
+        "/worker.js" => Own::Worker,
         "/mode" => Own::Mode,
         "/stream" => Own::Stream,
         rest if rest.starts_with("/sse/") => Own::Plain(prefix + "/sse".len()),

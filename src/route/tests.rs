@@ -18,6 +18,7 @@ fn decide_with(method: &str, target: &str, fields: &[(&'static str, &'static str
 fn own_endpoints_are_told_apart() {
     for (target, want) in [
         ("/__pollcast/shim.js", Own::Script),
+        ("/__pollcast/worker.js", Own::Worker),
         ("/__pollcast/mode", Own::Mode),
         ("/__pollcast/stream", Own::Stream),
         ("/__pollcast/sse/api/x?y=1", Own::Plain(15)),

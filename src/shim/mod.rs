@@ -1,8 +1,6 @@
 //! The script in the page: serves it, and writes its tag into HTML.
 
 pub mod inject;
-mod rename;
 pub mod script;
 #[cfg(test)]
 mod tests;
-mod trim;

@@ -1,6 +1,5 @@
-//! The script with its configuration: built once per configuration, served compressed.
+//! The scripts as they are served: built once per configuration, compressed.
 
-use super::trim::trim;
 use crate::config::{Config, Mode};
 use crate::http::Body;
 use async_compression::Level;
@@ -12,29 +11,47 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use tokio::io::AsyncWrite;
 
-/// Joins the parts in the order of their names. All of them live in one function scope.
-macro_rules! parts {
-    ($($name:literal),+ $(,)?) => {
-        concat!($(include_str!(concat!("parts/", $name, ".js")), "\n"),+)
-    };
+/// The script's code, as `build.rs` makes it: `(<function of CONFIG>)`.
+const SHIM: &str = include_str!(concat!(env!("OUT_DIR"), "/shim.js"));
+
+/// The code that holds the stream, for a `SharedWorker` or for the page itself.
+const WORKER: &str = include_str!(concat!(env!("OUT_DIR"), "/worker.js"));
+
+/// What the proxy serves of its own to pages.
+#[derive(Clone, Debug)]
+pub struct Scripts {
+    /// `<prefix>/shim.js`: the script in the page, with its configuration.
+    pub shim: Script,
+    /// `<prefix>/worker.js`: the code that holds the stream; the same whatever the configuration.
+    pub worker: Script,
+    /// The answer to "is it on again?".
+    mode: Bytes,
 }
 
-/// The script's source, without its configuration.
-pub(super) const PARTS: &str = parts!(
-    "00-base",
-    "10-sse",
-    "20-delta",
-    "30-store",
-    "40-stream",
-    "50-timers",
-    "60-query",
-    "70-evidence",
-    "80-fetch",
-    "85-xhr",
-    "90-start",
-);
+impl Scripts {
+    /// Builds both for one configuration. Costs some 50 ms (compression): once per configuration,
+    /// not per request. `version` names the program; the page asks for a new script when it
+    /// changes.
+    #[must_use]
+    pub fn new(config: &Config, version: &str) -> Self {
+        let worker = Script::new(format!("{WORKER}();\n"));
+        let settings = embeddable(&settings(config, version, &worker.etag).to_string());
+        let shim = Script::new(format!("{SHIM}({settings});\n"));
+        let mode = json!({"mode": mode_name(config.mode), "v": version}).to_string().into();
+        Self { shim, worker, mode }
+    }
 
-/// The script, ready to be served.
+    /// Answers `GET <prefix>/mode`: what a page asks that was told to leave.
+    #[must_use]
+    pub fn respond_mode(&self) -> Response<Body> {
+        let mut response = typed("application/json", self.mode.clone());
+        let fields = response.headers_mut();
+        fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+/// One script, ready to be served.
 #[derive(Clone, Debug)]
 pub struct Script {
     /// As it is.
@@ -46,30 +63,20 @@ pub struct Script {
     /// Changes with every byte. Each coding's strong entity tag is this and the coding's name in
     /// quotes.
     pub etag: String,
-    /// The answer to "is it on again?".
-    mode: Bytes,
 }
 
 impl Script {
-    /// Builds the script for one configuration. Costs some 50 ms (compression): once per
-    /// configuration, not per request. `version` names the program; the page asks for a new script
-    /// when it changes.
-    #[must_use]
-    pub fn new(config: &Config, version: &str) -> Self {
-        let parts = trim(PARTS);
-        let settings = embeddable(&settings(config, version).to_string());
-        let text = format!("(()=>{{'use strict';const CONFIG={settings};\n{parts}}})();\n");
+    fn new(text: String) -> Self {
         let body = Bytes::from(text);
         let gzip = encode(GzipEncoder::with_quality(Vec::new(), Level::Best), &body);
         let br = encode(BrotliEncoder::with_quality(Vec::new(), Level::Best), &body);
         let etag = blake3::hash(&body).to_hex()[..16].to_owned();
-        let mode = json!({"mode": mode_name(config.mode), "v": version}).to_string().into();
         let gzip = gzip.map_or_else(Bytes::new, |encoder| encoder.into_inner().into());
         let br = br.map(|encoder| encoder.into_inner().into());
-        Self { body, gzip, br, etag, mode }
+        Self { body, gzip, br, etag }
     }
 
-    /// Answers `GET <prefix>/shim.js`.
+    /// Answers a GET of it.
     #[must_use]
     pub fn respond(&self, headers: &HeaderMap) -> Response<Body> {
         let (coding, body) = self.choose(headers);
@@ -93,15 +100,6 @@ impl Script {
         if !known && !coding.is_empty() {
             fields.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
         }
-        response
-    }
-
-    /// Answers `GET <prefix>/mode`: what a page asks that was told to leave.
-    #[must_use]
-    pub fn respond_mode(&self) -> Response<Body> {
-        let mut response = typed("application/json", self.mode.clone());
-        let fields = response.headers_mut();
-        fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }
 
@@ -140,8 +138,8 @@ fn accepts(headers: &HeaderMap, coding: &str) -> bool {
     })
 }
 
-/// The script's `CONFIG`.
-pub(super) fn settings(config: &Config, version: &str) -> serde_json::Value {
+/// The script's `CONFIG`. `worker` names the worker's code.
+pub(super) fn settings(config: &Config, version: &str, worker: &str) -> serde_json::Value {
     let watches: Vec<_> = config
         .watches
         .iter()
@@ -158,6 +156,8 @@ pub(super) fn settings(config: &Config, version: &str) -> serde_json::Value {
         "v": version,
         "mode": mode_name(config.mode),
         "prefix": config.prefix,
+        // Another worker's code is another worker: pages of two versions don't share one.
+        "worker": worker,
         "watches": watches,
         "origins": config.cors.origins,
         "busters": config.identity.cache_busters,

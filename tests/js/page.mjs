@@ -5,11 +5,13 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { nativeXhr } from './native-xhr.mjs';
 
 const PARTS = new URL('../../src/shim/parts/', import.meta.url);
+const WORKER = new URL('../../src/shim/worker/', import.meta.url);
 
 export const CONFIG = {
   v: 'test',
   mode: 'push',
   prefix: '/__pollcast',
+  worker: 'w1',
   watches: [{ re: '^/api/(?:.*)?$', push: true, percent: 100 }],
   busters: ['_', 't', 'ts', 'cb'],
   renew_ms: 60000,
@@ -21,10 +23,19 @@ export const CONFIG = {
   origins: ['http://app.test'],
 };
 
+function join(room) {
+  const names = readdirSync(room).filter((name) => /^\d\d-.*\.js$/.test(name)).sort();
+  return names.map((name) => readFileSync(new URL(name, room), 'utf8')).join('');
+}
+
+/** The code that holds the stream, as it is served. */
+export function workerSource() {
+  return `'use strict';${readFileSync(new URL('20-check.js', PARTS), 'utf8')}${join(WORKER)}`;
+}
+
 /** The script as it is served. `change` may rewrite its source, to make a part fail. */
 export function source(config = {}, change = (text) => text) {
-  const names = readdirSync(PARTS).filter((name) => /^\d\d-.*\.js$/.test(name)).sort();
-  const parts = names.map((name) => readFileSync(new URL(name, PARTS), 'utf8')).join('');
+  const parts = join(PARTS);
   const head = `'use strict';const CONFIG=${JSON.stringify({ ...CONFIG, ...config })};`;
   return change(head + parts);
 }
@@ -55,8 +66,8 @@ class Clock {
   serial = 0;
   due = new Map();
 
-  set = (fn, ms = 0, repeat = false, args = []) => {
-    this.due.set(++this.serial, { at: this.at + Math.max(ms, 1), fn, ms, repeat, args });
+  set = (fn, ms = 0, repeat = false, args = [], worker = false) => {
+    this.due.set(++this.serial, { at: this.at + Math.max(ms, 1), fn, ms, repeat, args, worker });
     return this.serial;
   };
 
@@ -123,6 +134,46 @@ class Stream {
   }
 }
 
+/** Two ends of a channel: what goes in at one comes out at the other, as a copy, in a later task. */
+function channel() {
+  const ends = [{}, {}];
+  ends.forEach((end, index) => {
+    const other = ends[1 - index];
+    end.postMessage = (value) => {
+      const data = structuredClone(value);
+      setImmediate(() => {
+        // What was sent before the sender closed its end still arrives.
+        if (!other.closed && other.onmessage) other.onmessage({ data });
+      });
+    };
+    end.close = () => {
+      end.closed = true;
+    };
+  });
+  return ends;
+}
+
+/** The worker that all pages of a browser share: `connect()` is what `new SharedWorker` does. */
+class Shared {
+  constructor(page) {
+    const { clock, window } = page;
+    this.scope = {
+      fetch: (input, init) => page.network(input, init),
+      setTimeout: (fn, ms, ...args) => clock.set(fn, ms, false, args, true),
+      clearTimeout: clock.clear,
+    };
+    const names = ['self', 'performance', 'Date', 'Math'];
+    const { performance, Date, Math } = window;
+    new Function(...names, workerSource())(this.scope, performance, Date, Math);
+  }
+
+  connect() {
+    const [port, other] = channel();
+    this.scope.onconnect({ ports: [other] });
+    return port;
+  }
+}
+
 export class Page {
   clock = new Clock();
   /** Requests that reached the network: {method, url, headers}. */
@@ -140,7 +191,9 @@ export class Page {
     this.document = this.target({ hidden, baseURI: BASE + '/', currentScript: null });
     this.window = this.target(this.globals(search));
     this.nativeFetch = this.window.fetch;
-    this.text = source(config, change);
+    // Functions made from text can't import.
+    this.text = source(config, change).replace(/\bimport\(/g, 'W.imported(');
+    this.worker = new Shared(this);
   }
 
   load() {
@@ -202,6 +255,18 @@ export class Page {
       Request: PageRequest,
       Navigator,
       XMLHttpRequest: nativeXhr((method, url, headers) => page.network(url, { method, headers })),
+      SharedWorker: function SharedWorker() {
+        return { port: page.worker.connect() };
+      },
+      imported: async () => {
+        const { performance, Date, Math } = page.window;
+        const run = new Function('self', 'performance', 'Date', 'Math', workerSource());
+        run(page.window, performance, Date, Math);
+      },
+      MessageChannel: function MessageChannel() {
+        const [port1, port2] = channel();
+        return { port1, port2 };
+      },
       Math: Object.assign(Object.create(Math), { random: () => 0.5, imul: Math.imul }),
       ...{ Response, Headers, URL, URLSearchParams, TextDecoder, TextEncoder, ReadableStream },
       ...{ Blob, DOMException, Event, EventTarget, ProgressEvent },

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-const part = readFileSync(new URL('../../src/shim/parts/10-sse.js', import.meta.url), 'utf8');
+const part = readFileSync(new URL('../../src/shim/worker/10-sse.js', import.meta.url), 'utf8');
 const { createSseParser } = new Function(`'use strict';${part}\nreturn { createSseParser };`)();
 const vectors = JSON.parse(readFileSync(new URL('../vectors/sse.json', import.meta.url), 'utf8'));
 const deltas = JSON.parse(readFileSync(new URL('../vectors/delta.json', import.meta.url), 'utf8'));

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
-import { fnv1a, source } from './page.mjs';
+import { fnv1a, source, workerSource } from './page.mjs';
 
 const hashOf = (body) => createHash('sha256').update(body).digest('hex').slice(0, 32);
 
@@ -64,6 +64,9 @@ export class StandIn {
     let text = '';
     for await (const chunk of request) text += chunk;
     if (url === '/__pollcast/shim.js') return this.send(response, 'text/javascript', this.script());
+    if (url.startsWith('/__pollcast/worker.js')) {
+      return this.send(response, 'text/javascript', `(()=>{${workerSource()}})();`);
+    }
     if (url === '/app.js') return this.send(response, 'text/javascript', this.app);
     if (url === '/__pollcast/stream') return this.open(JSON.parse(text), response);
     const mode = JSON.stringify({ mode: this.mode });

@@ -120,16 +120,16 @@ test('policies in the page: the shim runs, and lets go if its stream is out of r
     assert.ok(await tab.evaluate(() => globalThis.own), policy);
     assert.deepEqual(ours(complaints), [], policy);
   }
-  // Polling is allowed, the stream isn't: one line on the console, and the page polls as ever.
+  // Polling is allowed, neither a worker nor the stream: a line for each, and the page polls as ever.
   const poll = `<script nonce=abc>globalThis.polls = 0; setInterval(async () => {
     await (await fetch(location.origin + '/api/items')).json(); globalThis.polls += 1; }, 300);</script>`;
-  say('/page', page(`<meta http-equiv=Content-Security-Policy content="connect-src ${base}/api/">${poll}`));
+  say('/page', page(`<meta http-equiv=Content-Security-Policy content="connect-src ${base}/api/;worker-src 'none'">${poll}`));
   complaints.length = 0;
   await tab.goto(base + '/page');
-  await until('it tries its stream', () => ours(complaints).length > 0);
+  await until('it tries its stream', () => ours(complaints).length > 1);
   const polls = await tab.evaluate(() => globalThis.polls);
   await until('the page polls on', async () => (await tab.evaluate(() => globalThis.polls)) > polls + 5);
-  assert.equal(ours(complaints).filter((line) => line.includes('Security Policy')).length, 1, complaints.join('\n'));
+  assert.equal(ours(complaints).filter((line) => line.includes('Security Policy')).length, 2, complaints.join('\n'));
   say('/page', page(), { [csp]: "script-src 'none'" });
   await tab.goto(base + '/page');
   await until('a line says why', () => logged('script-src'));

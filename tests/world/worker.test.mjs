@@ -1,91 +1,139 @@
-// A page with a service worker: the script comes first, then the worker, then the network.
+// Where the stream lives: one for all pages of a browser, and one in the page where nothing can be shared.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { json } from './lib/origin.mjs';
+import { openPage } from './lib/browser.mjs';
+import { isPushed, shows, write } from './lib/items.mjs';
 import { unableWithout } from './lib/pollcast.mjs';
-import { pass, until } from './lib/wait.mjs';
+import { until } from './lib/wait.mjs';
 import { world } from './lib/world.mjs';
 
-const everyMs = 400;
+const skip = unableWithout();
+const admin = '127.0.0.1:0';
+const everyMs = 1000;
+const path = `/items?every=${everyMs}`;
 
-/** Counts what it sees of `/api/`, adds a field, and makes up the answers of `/api/mock`. */
-const worker = `
-const counts = {};
-self.addEventListener('install', () => self.skipWaiting());
-self.addEventListener('activate', (event) => event.waitUntil(clients.claim()));
-self.addEventListener('fetch', (event) => {
-  const { pathname } = new URL(event.request.url);
-  if (pathname === '/counts') return event.respondWith(Response.json(counts));
-  if (!pathname.startsWith('/api/')) return;
-  counts[pathname] = (counts[pathname] || 0) + 1;
-  event.respondWith(pathname === '/api/mock' ? Response.json({ n: counts[pathname] }) : pass(event.request));
+const streams = ({ pollcast }) => pollcast.metric('pollcast_streams');
+
+test('ten tabs of one browser: one stream, and each tab shows each change', { skip }, async (t) => {
+  const here = await world(t, { admin });
+  const person = await here.browser.person();
+  const tabs = [];
+  for (let n = 0; n < 10; n += 1) tabs.push(await here.open(person, path));
+  for (const tab of tabs) await isPushed(tab, here.origin, 3 * everyMs);
+  await until('one stream is left', async () => await streams(here) === 1);
+  const item = await write(tabs[0].page, 'for all');
+  for (const { page } of tabs) await shows(page, item.id + 1);
+  // A write may be a login: all ask anew, and share the next one.
+  for (const tab of tabs) await isPushed(tab, here.origin, 3 * everyMs);
+  assert.equal(await streams(here), 1);
+  for (const { page } of tabs.splice(0, 9)) await page.close();
+  await isPushed(tabs[0], here.origin, 3 * everyMs);
+  assert.equal(await streams(here), 1);
+  await tabs[0].page.close();
+  await until('nobody is left', async () => await streams(here) === 0);
 });
-async function pass(request) {
-  const response = await fetch(request);
-  const headers = new Headers(response.headers);
-  headers.set('x-by', 'worker');
-  return new Response(response.body, { status: response.status, headers });
-}`;
 
-const page = `<!doctype html><title>worker</title><link rel="icon" href="data:,"><main></main><script>
-const ready = (async () => {
-  await navigator.serviceWorker.register('/worker.js');
-  await navigator.serviceWorker.ready;
-  if (!navigator.serviceWorker.controller) {
-    await new Promise((done) => navigator.serviceWorker.addEventListener('controllerchange', done));
-  }
-})();
-window.seen = { fetch: 0, xhr: 0, mock: 0 };
-ready.then(() => {
-  setInterval(async () => { seen.fetch = (await (await fetch('/api/x')).json()).n; }, ${everyMs});
-  setInterval(() => {
-    const xhr = new XMLHttpRequest();
-    xhr.open('GET', '/api/y');
-    xhr.onload = () => { seen.xhr = JSON.parse(xhr.responseText).n; seen.by = xhr.getResponseHeader('x-by'); };
-    xhr.send();
-  }, ${everyMs});
-  setInterval(async () => { seen.mock = (await (await fetch('/api/mock')).json()).n; }, ${everyMs});
+test('a tab that holds the stream crashes: the others are pushed again', { skip }, async (t) => {
+  const here = await world(t, { admin });
+  const person = await here.browser.person();
+  const first = await here.open(person, path);
+  await isPushed(first, here.origin, 3 * everyMs);
+  const others = [await here.open(person, path), await here.open(person, path)];
+  for (const tab of others) await isPushed(tab, here.origin, 3 * everyMs);
+  await first.page.goto('chrome://crash').catch(() => {});
+  const { id } = here.origin.add('after the crash');
+  for (const { page } of others) await shows(page, id + 1);
+  for (const tab of others) await isPushed(tab, here.origin, 3 * everyMs);
+  // The page that crashed said no goodbye.
+  await until('one stream is left', async () => await streams(here) === 1);
 });
-</script>`;
 
-test('behind the script and before the network', { skip: unableWithout() }, async (t) => {
-  const { origin, browser, open } = await world(t);
-  let n = 1;
-  for (const path of ['/api/x', '/api/y', '/api/mock']) {
-    origin.route(path, (request, response) => json(response, 200, { n }));
+test('two apps on one host, each behind a prefix of its own', { skip }, async (t) => {
+  const here = await world(t, { admin });
+  const other = await world(t, { admin, top: { prefix: '/app/__push' } });
+  const person = await here.browser.person();
+  const one = await here.open(person, path);
+  await isPushed(one, here.origin, 3 * everyMs);
+  const two = await other.open(await other.browser.person(), path);
+  await isPushed(two, other.origin, 3 * everyMs);
+});
+
+// What is taken from the page before any script runs.
+const poorer = {
+  'no SharedWorker': () => delete window.SharedWorker,
+  'SharedWorker that throws': () => {
+    window.SharedWorker = function SharedWorker() { throw new DOMException('no', 'SecurityError'); };
+  },
+  'SharedWorker that never says a word': () => {
+    window.SharedWorker = function SharedWorker() { this.port = new MessageChannel().port1; };
+  },
+  'no BroadcastChannel': () => delete window.BroadcastChannel,
+  'no storage': () => {
+    for (const name of ['localStorage', 'sessionStorage']) {
+      Object.defineProperty(window, name, { get() { throw new DOMException('no', 'SecurityError'); } });
+    }
+  },
+  'no locks, no crypto': () => { delete Navigator.prototype.locks; delete Crypto.prototype.randomUUID; },
+};
+
+for (const [name, take] of Object.entries(poorer)) {
+  test(`a poorer browser is pushed all the same: ${name}`, { skip }, async (t) => {
+    const here = await world(t, { admin });
+    const person = await here.browser.person();
+    await person.addInitScript(take);
+    const tab = await here.open(person, path);
+    await isPushed(tab, here.origin, 3 * everyMs, 60_000);
+    assert.deepEqual(tab.log.faults(), []);
+    await tab.page.close();
+    await until('its stream is closed', async () => await streams(here) === 0);
+  });
+}
+
+// Policies that come with the page; what the console may say of them.
+const policies = {
+  "worker-src 'none'": 0,
+  "script-src 'self'; worker-src 'none'": 0,
+  "script-src 'nonce-abc' 'strict-dynamic'": 0,
+  "script-src 'nonce-abc'": 0,
+  "require-trusted-types-for 'script'; trusted-types 'none'": 0,
+  "default-src 'self'": 0,
+};
+
+test('policies: pushed all the same, and nothing on the console', { skip }, async (t) => {
+  const here = await world(t, { admin });
+  for (const [policy, lines] of Object.entries(policies)) {
+    const poll = `setInterval(async () => {
+      document.title = (await (await fetch("/api/items")).json()).version; }, 1000);`;
+    here.origin.route('/poll.js', (request, response) => {
+      response.writeHead(200, { 'content-type': 'text/javascript' }).end(poll);
+    });
+    here.origin.route('/page', (request, response) => {
+      response.writeHead(200, { 'content-type': 'text/html', 'content-security-policy': policy });
+      const icon = '<link rel=icon href="data:,">';
+      response.end(`<!doctype html><head>${icon}<script nonce=abc src=/poll.js></script></head>`);
+    });
+    const tab = await openPage(await here.browser.person(), `${here.base}/page`);
+    const last = () => tab.log.gets('/api/items').at(-1)?.at ?? 0;
+    await until(`pushed under ${policy}`, () => Date.now() - last() > 3000, 40_000);
+    const { id } = here.origin.add(policy);
+    await until('it shows', async () => Number(await tab.page.title()) > id);
+    const ours = tab.log.complaints.filter((line) => line.includes('__pollcast'));
+    assert.equal(ours.length, lines, `${policy}: ${ours.join('\n')}`);
+    await tab.page.close();
   }
-  const serve = (path, type, text) => origin.route(path, (request, response) => {
-    response.writeHead(200, { 'content-type': type }).end(text);
-  });
-  serve('/worker.js', 'text/javascript', worker);
-  serve('/page', 'text/html', page);
-  const tab = await open(await browser.person(), '/page');
-  const seen = () => tab.page.evaluate(() => globalThis.seen);
-  const counts = () => tab.page.evaluate(async () => (await fetch('/counts')).json());
-  await until('the worker stands before the network', async () => (await seen()).by === 'worker');
-  let known = {};
-  let since = Date.now();
-  await until('no poll comes to the worker', async () => {
-    const now = await counts();
-    if (now['/api/x'] !== known['/api/x'] || now['/api/y'] !== known['/api/y']) since = Date.now();
-    known = now;
-    return Date.now() - since > 4 * everyMs;
-  }, 30_000, 100);
-  n = 2;
-  await until('a change is pushed', async () => {
-    const { fetch, xhr } = await seen();
-    return fetch === 2 && xhr === 2;
-  });
-  assert.equal((await seen()).by, null, 'what a worker adds to an answer is not in a pushed state');
-  const after = await counts();
-  assert.deepEqual([after['/api/x'], after['/api/y']], [known['/api/x'], known['/api/y']]);
-  // What it makes up is asked of it each time.
-  const { mock } = await seen();
-  await until('made up anew', async () => (await seen()).mock > mock + 3);
-  assert.ok((await counts())['/api/mock'] > after['/api/mock']);
-  await tab.page.evaluate(async () => (await fetch('/api/x', { cache: 'reload' })).text());
-  assert.equal((await counts())['/api/x'], after['/api/x'] + 1);
-  await pass(2 * everyMs);
-  assert.deepEqual(tab.log.faults(), []);
+});
+
+test('the worker can not be fetched for a while: the app polls, and is pushed later', { skip }, async (t) => {
+  const here = await world(t, { admin });
+  const person = await here.browser.person();
+  let broken = true;
+  const answer = (route) => (broken ? route.fulfill({ status: 502, body: '<html>' }) : route.continue());
+  await person.route(/worker\.js/, answer);
+  const tab = await here.open(person, path);
+  const { id } = here.origin.add('polled');
+  await shows(tab.page, id + 1);
+  await until('it was tried', () => tab.log.complaints.length > 0 || tab.log.polls('/api/items').length > 6);
+  broken = false;
+  await isPushed(tab, here.origin, 3 * everyMs, 90_000);
 });

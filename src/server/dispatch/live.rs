@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Watch};
 use crate::shim::inject::Injector;
-use crate::shim::script::Script;
+use crate::shim::script::Scripts;
 use crate::telemetry::Metrics;
 use crate::watch::{Keyer, Learnt};
 use std::sync::Arc;
@@ -15,8 +15,8 @@ pub struct Live {
     pub watches: Vec<Arc<Watch>>,
     /// Makes identities and topic keys.
     pub keyer: Arc<Keyer>,
-    /// The page's script.
-    pub script: Script,
+    /// The page's scripts.
+    pub scripts: Scripts,
     /// Writes the script tag into pages.
     pub injector: Injector,
 }
@@ -39,7 +39,7 @@ impl Live {
             keyer: Arc::new(
                 Keyer::new(secret, config.identity.clone()).remembering(Arc::clone(learnt)),
             ),
-            script: Script::new(&config, env!("CARGO_PKG_VERSION")),
+            scripts: Scripts::new(&config, env!("CARGO_PKG_VERSION")),
             injector: Injector::new(&config.prefix, config.inject.csp, report),
             config,
         }

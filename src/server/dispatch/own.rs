@@ -45,12 +45,13 @@ pub async fn answer(
     let get = req.method() == Method::GET || req.method() == Method::HEAD;
     let bodied = !req.body().is_end_stream();
     let result = match own {
-        Own::Script if get => Ok(Reply::Response(live.script.respond(req.headers()))),
-        Own::Mode if get => Ok(Reply::Response(live.script.respond_mode())),
+        Own::Script if get => Ok(Reply::Response(live.scripts.shim.respond(req.headers()))),
+        Own::Worker if get => Ok(Reply::Response(live.scripts.worker.respond(req.headers()))),
+        Own::Mode if get => Ok(Reply::Response(live.scripts.respond_mode())),
         Own::Stream if req.method() == Method::POST => stream(shared, live, req, client).await,
         Own::Plain(at) if req.method() == Method::GET => plain(shared, live, (at, client), &req),
         Own::Stream => Err(not_allowed("POST")),
-        Own::Script | Own::Mode | Own::Plain(_) => Err(not_allowed("GET")),
+        Own::Script | Own::Worker | Own::Mode | Own::Plain(_) => Err(not_allowed("GET")),
         Own::Unknown => Err(error(StatusCode::NOT_FOUND, "no such endpoint of Pollcast")),
     };
     let mut reply = result.unwrap_or_else(|response| Reply::Response(*response));

@@ -195,6 +195,8 @@ impl Injector {
         if media::wants_integrity(headers) {
             return Err(Some(Why::Policy("integrity-policy")));
         }
+        let alone =
+            if policy::lets_worker(headers, &self.site(facts)) { "" } else { " data-alone" };
         let mut policies = Vec::new();
         let mut ruling = policy::ask(headers, &self.site(facts));
         if let Ruling::Blocked(_) = ruling
@@ -207,8 +209,10 @@ impl Injector {
         }
         let script = &self.script;
         let tag = match ruling {
-            Ruling::Runs => format!("<script src=\"{script}\"></script>"),
-            Ruling::Nonce(nonce) => format!("<script src=\"{script}\" nonce=\"{nonce}\"></script>"),
+            Ruling::Runs => format!("<script src=\"{script}\"{alone}></script>"),
+            Ruling::Nonce(nonce) => {
+                format!("<script src=\"{script}\" nonce=\"{nonce}\"{alone}></script>")
+            }
             Ruling::Blocked(rule) => return Err(Some(Why::Policy(rule))),
         };
         let labelled = charset.as_deref().is_some_and(media::settles);

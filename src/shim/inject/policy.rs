@@ -59,6 +59,16 @@ pub(super) fn ask(headers: &HeaderMap, site: &Site<'_>) -> Ruling {
     }
 }
 
+/// False if a policy forbids the worker that holds the stream: then the page holds its own, and
+/// needn't try, since each try would be a line on the console (or, for a policy that is only tried
+/// out, a report).
+pub(super) fn lets_worker(headers: &HeaderMap, site: &Site<'_>) -> bool {
+    let names = [header::CONTENT_SECURITY_POLICY, header::CONTENT_SECURITY_POLICY_REPORT_ONLY];
+    let values = names.iter().flat_map(|name| headers.get_all(name));
+    let mut texts = values.filter_map(|value| value.to_str().ok());
+    texts.all(|text| text.split(',').all(|policy| Policy::new(policy).lets_worker(site)))
+}
+
 /// A nonce of a policy that is only tried out: without it the tag would fill its reports.
 fn reported_nonce(headers: &HeaderMap) -> Option<&str> {
     let values = headers.get_all(header::CONTENT_SECURITY_POLICY_REPORT_ONLY).iter();
@@ -135,6 +145,19 @@ impl<'a> Policy<'a> {
     pub(super) fn lets_connect(&self, site: &Site<'_>) -> bool {
         let governing = self.first_of(&["connect-src", "default-src"]);
         governing.is_none_or(|sources| allows(sources, site, &format!("{}stream", site.own)))
+    }
+
+    /// The script may start its worker (CSP3 §6.1.13: `worker-src`, and what stands in for it).
+    fn lets_worker(&self, site: &Site<'_>) -> bool {
+        let path = format!("{}worker.js", site.own);
+        if let Some(sources) = self.first_of(&["worker-src", "child-src"]) {
+            return allows(sources, site, &path);
+        }
+        // With 'strict-dynamic' whatever a script starts may run, if it is no parser that asks.
+        let governing = self.first_of(&["script-src", "default-src"]);
+        governing.is_none_or(|sources| {
+            has_keyword(sources, "'strict-dynamic'") || allows(sources, site, &path)
+        })
     }
 
     /// The tag runs, perhaps with a nonce.
@@ -294,6 +317,36 @@ mod tests {
             ("upgrade-insecure-requests; report-uri /r", Ruling::Runs),
         ] {
             assert_eq!(asked(&[policy]), want, "{policy}");
+        }
+    }
+
+    #[test]
+    fn workers() {
+        for (policy, want) in [
+            ("", true),
+            ("img-src x", true),
+            ("script-src 'self'", true),
+            ("script-src 'nonce-x'", false),
+            ("script-src 'nonce-x' 'strict-dynamic'", true),
+            ("script-src 'nonce-x'; worker-src 'self'", true),
+            ("script-src 'self'; worker-src 'none'", false),
+            ("script-src 'self'; child-src x", false),
+            ("script-src-elem 'self'; default-src 'nonce-x'", false),
+            ("script-src app.example:8080/__pollcast/shim.js", false),
+            ("script-src app.example:8080/__pollcast/", true),
+            ("worker-src blob:", false),
+            ("script-src 'self', worker-src 'none'", false),
+        ] {
+            let own = "/__pollcast/";
+            let authority = Some("app.example:8080");
+            let site = Site { authority, script: "/__pollcast/shim.js", own };
+            for name in
+                [header::CONTENT_SECURITY_POLICY, header::CONTENT_SECURITY_POLICY_REPORT_ONLY]
+            {
+                let mut headers = HeaderMap::new();
+                headers.insert(name, HeaderValue::from_static(policy));
+                assert_eq!(lets_worker(&headers, &site), want, "{policy}");
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! `csp = "extend"`: gives a page's policies what the script and its stream need, and no more.
 //!
-//! The rule: nothing that was forbidden before becomes allowed but the two own paths on this very
+//! The rule: nothing that was forbidden before becomes allowed but the own paths on this very
 //! host. So a source goes into the narrowest directive that governs (`script-src-elem`,
 //! `connect-src`); where that isn't there yet, it is made of what governs in its stead (CSP3
 //! §6.8.3, "get the fetch directive fallback list"), lest workers or `eval` gain by it. No nonce or
@@ -47,7 +47,9 @@ fn wider(text: &str, site: &Site<'_>) -> Result<Option<String>, Hopeless> {
     let host = site.authority.filter(|host| is_host_source(host)).ok_or(Hopeless)?;
     let mut text = text.to_owned();
     if script {
-        let source = format!("{host}{}", site.script);
+        // The script, and the code that holds the stream: not all own paths, since a plain view of
+        // somebody's text could be read as a script.
+        let source = format!("{host}{} {host}{}worker.js", site.script, site.own);
         text = add(&text, &["script-src-elem", "script-src", "default-src"], &source);
     }
     if connect {
@@ -130,7 +132,7 @@ mod tests {
 
     #[test]
     fn exactly_what_is_needed_is_added() {
-        let script = "app.example:8080/__pollcast/shim.js";
+        let script = "app.example:8080/__pollcast/shim.js app.example:8080/__pollcast/worker.js";
         let own = "app.example:8080/__pollcast/";
         for (policy, want) in [
             ("script-src 'none'", format!("script-src 'none'; script-src-elem {script}")),
@@ -184,7 +186,7 @@ mod tests {
 
     #[test]
     fn each_policy_is_extended_by_itself() {
-        let script = "app.example:8080/__pollcast/shim.js";
+        let script = "app.example:8080/__pollcast/shim.js app.example:8080/__pollcast/worker.js";
         let want = format!("img-src x, script-src-elem a {script}");
         let got = of(&["script-src-elem 'self'", "img-src x, script-src-elem a"]);
         assert_eq!(got, Some(vec!["script-src-elem 'self'".to_owned(), want]));

@@ -12,7 +12,6 @@ const script = D.currentScript;
 if (script) script.remove();
 // A second copy would patch the first one's patches. 'null' is the origin of a sandboxed page.
 if (W[MARK] || W.origin === 'null' || typeof W.fetch !== 'function') return;
-Object.defineProperty(W, MARK, { value: CONFIG.v, configurable: true });
 
 /** Scheme and host of the API: the page's own, or those of the script. */
 const BASE = script && script.src ? new URL(script.src).origin : W.origin;
@@ -28,6 +27,9 @@ const native = {
   setTimeout: W.setTimeout.bind(W),
   clearTimeout: W.clearTimeout.bind(W),
 };
+/** For the stream's code, where it runs in this page: what it works with, and what it leaves here. */
+const natives = { ...native, v: CONFIG.v, serve: null };
+Object.defineProperty(W, MARK, { value: natives, configurable: true });
 
 /** False until install() and after uninstall(): every patched function is then the native one. */
 let active = false;

@@ -50,14 +50,6 @@ function keyOf({ pathname, search }) {
   return pathname + '?' + rest.join('&');
 }
 
-/** The URL as the app would ask now: the proxy knows cache busters by their being now, too. */
-function freshUrl({ url, asked }) {
-  const since = now() - asked;
-  return url.replace(/\b\d{10}(\d{3})?\b/g, (value, ms) =>
-    skew(value) - since < 1500 ? String(Date.now()).slice(0, ms ? 13 : 10) : value,
-  );
-}
-
 /** The topic of a request: the same URL with other fields (Authorization) is another topic. */
 function topicFor(key, url, headers, bare) {
   const fields = [...headers].filter(relevant);
@@ -106,8 +98,8 @@ function newTopic(id, headers, anonymous) {
     statusText: '',
     /** When the next real poll is due. */
     renewal: -Infinity,
-    /** What a delta was built from isn't what we hold: ask for a whole snapshot. */
-    bare: false,
+    /** Hash of the state that the stream told last. */
+    told: '',
     /** State hash that the app saw last. */
     shown: '',
     /** When we last made the app ask. */
@@ -223,51 +215,30 @@ function learn(topic, state, start) {
   for (const known of [held, entry && entry.wire]) {
     if (known && known.hash === state.hash) state.body = known.body ?? state.body;
   }
-  // Not every answer lets us read its text: then the stream has to send it.
-  topic.bare ||= state.body === undefined;
+  // Not every answer lets us read its text: then the stream sends it.
   topic.held = { ...state, generation };
 }
 
 /**
- * An event about one topic. `entry.wire` is what the server believes this stream to hold: deltas
- * build on it even where the network has since shown something newer. Returns false if the two no
- * longer agree.
+ * The stream says what a topic's state is. `entry.wire` is what it has told this view: a state
+ * without a body is that one.
  */
-function accept(conn, entry, name, event) {
-  const { topic } = entry;
-  const state = nextState(entry, name, event);
-  if (!state) {
-    entry.vouched = false;
-    topic.bare = true;
-    topic.held = null;
-    return false;
-  }
-  Object.assign(state, { seq: event.seq, epoch: conn.epoch, generation: conn.generation });
+function accept(conn, entry, event) {
+  const { topic, wire } = entry;
+  if (event.body === undefined && !wire) return;
+  const state = { ...wire, ...event, epoch: conn.epoch, generation: conn.generation };
+  // Of the body before.
+  state.size = undefined;
   entry.wire = state;
   entry.vouched = state.status === 200;
+  topic.told = state.hash;
   // Opened before the last write: it may speak for another identity. Worth a look, not worth
   // keeping.
   if (conn.generation === generation && entry.vouched) {
-    if (comparable(topic.held, state) && state.seq < topic.held.seq) return true;
+    if (comparable(topic.held, state) && state.seq < topic.held.seq) return;
     topic.held = state;
-    topic.bare = false;
   }
   if (topic.shown !== state.hash) changed.add(topic);
-  return true;
-}
-
-function nextState({ wire, topic }, name, event) {
-  const { hash, length, check } = event;
-  if (name === 'current') return wire && wire.hash === hash ? { ...wire } : null;
-  if (name === 'snapshot') {
-    const { body, headers, status } = event;
-    if (body.length !== length || fnv1a(body) !== check) return null;
-    return { hash, body, headers, status };
-  }
-  const from = [wire, topic.held].find((state) => state?.hash === event.from);
-  const body = from ? applyDelta(from.body, event.ops, length, check) : null;
-  if (body === null) return null;
-  return { hash, body, headers: event.headers || from.headers, status: from.status };
 }
 
 /** True if the topic may be answered locally at this very moment. */

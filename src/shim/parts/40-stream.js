@@ -1,22 +1,21 @@
-// The event stream: one at a time, a second one only while it takes over.
+// This page's part of the event stream: what it wants, and what it is told.
 //
-// Rules: a stream's topics never change, so another set means another stream (the old one goes once
-// the new one said `hello`). A stream that ends, falls silent or makes no sense vouches for nothing
-// from that instant; the app polls the network until the next one is up. It is never given up for
-// good.
+// All pages of a browser share one stream, which a SharedWorker holds (`worker/`); where there is
+// none, the page holds its own. Here a `conn` is this page's view of it.
+//
+// Rules: a view's topics never change, so another set means another view (the old one goes once the
+// new one said `hello`). A view that ends or falls silent vouches for nothing from that instant;
+// the app polls the network until the next one is up.
 
-/** Two openings are at least this far apart, however often topics or writes ask for one. */
-const REOPEN_MS = 1000;
+/** How often a sign of life is asked for, and how long a worker may owe it. */
+const ALIVE_MS = 2000;
+const DEAD_MS = 7000;
 
 const stream = {
-  /** The one that vouches. */
+  /** The view that vouches. */
   live: null,
   /** The one being opened. */
   next: null,
-  /** Not before then: backoff, `bye`, or REOPEN_MS. */
-  notBefore: 0,
-  /** Failures in a row. */
-  failures: 0,
   /** Nobody looks at this page, or it is in the back/forward cache. */
   parked: false,
   /** The timers of the next reconcile() and of the next look at the demand. */
@@ -24,6 +23,11 @@ const stream = {
   demandTimer: 0,
   /** Since when the page is visible: while it was hidden, nobody asked. */
   visible: 0,
+  /** The worker's port, when it was heard last, and how often it was lost before a word. */
+  port: null,
+  heard: 0,
+  deaf: 0,
+  serial: 0,
 };
 
 /**
@@ -31,8 +35,7 @@ const stream = {
  * opening.
  */
 function sync() {
-  if (!active || stream.parked || stream.timer) return;
-  stream.timer = later(reconcile, Math.max(25, stream.notBefore - now()));
+  if (active && !stream.parked) stream.timer ||= later(reconcile, 25);
 }
 
 function reconcile() {
@@ -40,11 +43,16 @@ function reconcile() {
   if (!active || stream.parked) return;
   const want = wanted();
   if (!want.length) return closeStreams();
-  native.clearTimeout(stream.demandTimer);
-  stream.demandTimer = later(sync, 5000);
-  if (covers(stream.next || stream.live, want)) return;
-  if (now() < stream.notBefore) return sync();
-  open(want);
+  stream.demandTimer ||= later(alive, ALIVE_MS);
+  if (!covers(stream.next || stream.live, want)) open(want);
+}
+
+/** A worker that died says nothing, ever. */
+function alive() {
+  stream.demandTimer = 0;
+  if (stream.port && now() - stream.heard > DEAD_MS) lose();
+  tellWorker({});
+  sync();
 }
 
 /** The topics that the app still polls: three cadences of silence mean that it has stopped. */
@@ -70,134 +78,138 @@ function covers(conn, want) {
 
 function closeStreams() {
   for (const conn of [stream.live, stream.next]) if (conn) close(conn);
+  if (!stream.port) return;
+  // A page in the back/forward cache may have no port.
+  tellWorker(null);
+  dropPort();
+}
+
+function dropPort() {
+  if (stream.port) stream.port.close();
+  stream.port = null;
 }
 
 function close(conn) {
-  conn.closed = true;
-  native.clearTimeout(conn.watchdog);
   if (stream.live === conn) stream.live = null;
   if (stream.next === conn) stream.next = null;
-  conn.abort.abort();
+  tellWorker({ n: conn.n });
 }
 
 function open(want) {
   if (stream.next) close(stream.next);
   checkJar();
   const conn = {
-    abort: new AbortController(),
-    closed: false,
+    n: ++stream.serial,
     /** Topic → {topic, every, wire, vouched, gone}; in the order of the request. */
     entries: new Map(),
     generation,
     epoch: '',
-    /** When `hello` came; the last `beat` or `hello`; the last byte. */
-    opened: null,
+    /** When the stream last said `beat` or `hello`. */
     beat: null,
-    heard: stamp(),
-    silence: 15000,
-    watchdog: 0,
+    silence: 0,
   };
   for (const topic of want) {
-    const wire = topic.bare ? null : topic.held;
+    // Of what an XMLHttpRequest showed we may have no body.
+    const wire = topic.held && topic.held.body !== undefined ? topic.held : null;
     conn.entries.set(topic, { topic, every: topic.every, wire, vouched: false, gone: false });
   }
   conn.list = [...conn.entries.values()];
+  // What was opened before the last write may be another user's.
+  const fresh = stream.generation !== generation;
+  stream.generation = generation;
   stream.next = conn;
-  stream.notBefore = now() + REOPEN_MS;
-  watchSilence(conn);
-  // Another host may refuse us, which shows on the console.
-  const over = guard(() => (cross && !conn.opened ? refused : ended)(conn));
-  run(conn).then(over, over);
+  // The worker has the body of what it told us last.
+  const state = ({ topic, wire }) => wire && (wire.hash === topic.told ? { hash: wire.hash } : wire);
+  const list = conn.list.map((entry) => {
+    const { id, url, asked, headers, anonymous } = entry.topic;
+    const at = Date.now() - (now() - asked);
+    const credentials = anonymous ? false : undefined;
+    return { id, url, at, headers, credentials, every: entry.every, state: state(entry) };
+  });
+  const url = BASE + CONFIG.prefix + '/stream';
+  const ask = { url, client: clientId, most: CONFIG.topics_per_stream, foreign: cross };
+  tellWorker({ n: conn.n, topics: list, fresh, ask });
 }
 
-/** A connection that a middlebox has swallowed reports no error, ever. */
-function watchSilence(conn) {
-  native.clearTimeout(conn.watchdog);
-  const left = conn.silence - age(conn.heard);
-  if (left <= 0) return ended(conn);
-  conn.watchdog = later(() => watchSilence(conn), left + 5);
+function tellWorker(message) {
+  if (message && message.topics) stream.port ||= connect();
+  if (stream.port) stream.port.postMessage(message);
 }
 
-async function run(conn) {
-  const ask = ({ topic, every, wire }) => ({
-    url: freshUrl(topic),
-    headers: topic.headers,
-    credentials: topic.anonymous ? false : undefined,
-    have: wire ? wire.hash : undefined,
-    every_ms: Math.round(every),
-  });
-  // A whole address: the page's `<base>` would send this, credentials included, to another host.
-  const response = await native.fetch(BASE + CONFIG.prefix + '/stream', {
-    method: 'POST',
-    credentials: 'include',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ client: clientId, topics: conn.list.map(ask) }),
-    signal: conn.abort.signal,
-  });
-  const streams = /^text\/event-stream/.test(response.headers.get('content-type'));
-  if (response.status !== 200 || !streams) return refused(conn);
-  const reader = response.body.getReader();
-  const decoder = new TextDecoder();
-  const parser = createSseParser((name, data) => conn.closed || onEvent(conn, name, data));
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done || conn.closed) return;
-    conn.heard = stamp();
-    parser.push(decoder.decode(value, { stream: true }));
-    guard(refreshChanged)();
+/** A port to the worker that all pages share, or to the same code in this page. */
+function connect() {
+  stream.heard = now();
+  const url = BASE + CONFIG.prefix + '/worker.js?' + CONFIG.worker;
+  // `data-alone`: the page's policy forbids workers, as far as the proxy can see.
+  if (!cross && stream.deaf < 2 && !(script && 'alone' in script.dataset)) {
+    try {
+      const worker = new W.SharedWorker(url, { name: 'pollcast' });
+      // A policy forbids it, or it can't be fetched.
+      worker.onerror = guard(() => {
+        stream.deaf = 2;
+        lose();
+      });
+      return listenTo(worker.port);
+    } catch {
+      // None here, or Trusted Types.
+      stream.deaf = 2;
+    }
   }
+  const { port1, port2 } = new W.MessageChannel();
+  const serve = () => natives.serve(port2);
+  if (natives.serve) serve();
+  // A module that couldn't be fetched is remembered as such.
+  else import(url + '&' + stream.serial).then(serve).catch(() => later(lose, jitter(15000)));
+  return listenTo(port1);
 }
 
-/** A login page, a 404, a cap: each attempt shows on the app's console, so they become rare. */
-function refused(conn) {
-  if (conn.closed) return;
-  close(conn);
-  pause(15000, 300000);
+function listenTo(port) {
+  port.onmessage = guard(({ data }) => {
+    if (port !== stream.port) return;
+    stream.heard = now();
+    if (stream.deaf < 2) stream.deaf = 0;
+    if (data.length) onWord(...data);
+  });
+  return port;
 }
 
-/** The stream is over, and nobody asked for that. */
-function ended(conn) {
-  if (conn.closed) return;
-  // It got through and lasted: the next failure is a new one.
-  if (conn.opened && age(conn.opened) > 5000) stream.failures = 0;
-  close(conn);
-  pause(300, 15000);
-}
-
-/** The next opening waits for `ms`, twice that after another failure, and so on to `most`. */
-function pause(ms, most) {
-  stream.notBefore = now() + jitter(Math.min(ms * 2 ** stream.failures++, most));
+/** The worker is gone: whatever it vouched for is over. */
+function lose() {
+  stream.deaf++;
+  dropPort();
+  stream.live = stream.next = null;
   sync();
 }
 
-function onEvent(conn, name, data) {
-  if (name === 'hello') return onHello(conn, JSON.parse(data));
-  if (name === 'beat') return void (conn.beat = stamp());
-  if (name === 'bye') return onBye(conn, JSON.parse(data));
-  const cut = data.indexOf('\n');
-  const entry = cut > 0 && conn.list[+data.slice(0, cut)];
-  // An event of a later version, or of no topic of ours.
-  if (!entry || entry.gone) return;
-  const event = JSON.parse(data.slice(cut + 1));
-  if (name === 'stale') {
-    entry.vouched = false;
-  } else if (name === 'gone') {
-    onGone(entry, event.reason);
-  } else if (/^(current|snapshot|delta)$/.test(name) && !accept(conn, entry, name, event)) {
-    ended(conn);
+function onWord(n, name, at, index, value) {
+  const conn = [stream.live, stream.next].find((it) => it && it.n === n);
+  if (!conn) return;
+  const entry = conn.list[index];
+  if (name === 'hello') onHello(conn, value);
+  if (name === 'beat') conn.silence = value;
+  if (name === 'beat' || name === 'hello') {
+    // It may have waited long for us: this page was frozen.
+    conn.beat = { mono: now() - Math.max(0, Date.now() - at), wall: at };
+  }
+  if (name === 'stale') entry.vouched = false;
+  if (name === 'gone') onGone(entry, value);
+  if (name === 'state') {
+    accept(conn, entry, value);
+    microtask(guard(refreshChanged));
+  }
+  if (name === 'off') switchOff(value);
+  if (name === 'end') {
+    close(conn);
+    sync();
   }
 }
 
-function onHello(conn, { v, epoch, silence_ms }) {
-  if (v !== 1) return refused(conn);
-  if (conn.opened) return;
+function onHello(conn, { epoch, silence_ms }) {
   conn.epoch = epoch;
   conn.silence = silence_ms;
-  conn.beat = conn.opened = stamp();
-  if (stream.live) close(stream.live);
+  if (stream.live && stream.live !== conn) close(stream.live);
   stream.live = conn;
   stream.next = null;
-  watchSilence(conn);
 }
 
 function onGone(entry, reason) {
@@ -213,19 +225,12 @@ function onGone(entry, reason) {
   } else letGo(topic, reason === 'unwatchable' ? LONG_MS : 0);
 }
 
-function onBye(conn, { reason, retry_ms }) {
-  if (reason === 'off') return switchOff(retry_ms);
-  close(conn);
-  stream.failures = 0;
-  pause(retry_ms || 1000, Infinity);
-}
-
-/** Hidden pages let go: over HTTP/1.1 six streams would hang every other request to the host. */
+/** Hidden pages let go: nobody looks, and where each page has its own stream, six hang a host. */
 function park() {
   stream.parked = true;
   native.clearTimeout(stream.timer);
   native.clearTimeout(stream.demandTimer);
-  stream.timer = 0;
+  stream.timer = stream.demandTimer = 0;
   closeStreams();
   // It would keep the page out of the back/forward cache.
   closeTabs();

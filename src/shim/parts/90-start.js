@@ -11,9 +11,15 @@ function install() {
   listen(D, 'visibilitychange', onVisibility);
   listen(W, 'pagehide', park);
   listen(W, 'pageshow', ({ persisted }) => persisted && !D.hidden && unpark());
-  // The page's policy forbids the stream: each attempt would be one more line on the console.
-  listen(D, 'securitypolicyviolation', ({ blockedURI }) => {
-    if (blockedURI === BASE + CONFIG.prefix + '/stream') leave();
+  // Frozen: what comes meanwhile is old by the time it is read.
+  listen(D, 'freeze', park);
+  listen(D, 'resume', () => D.hidden || unpark());
+  listen(W, 'online', () => tellWorker({ retry: true }));
+  // The page's policy forbids the stream: each attempt would be one more line on the console. A
+  // worker that it forbids can still run in the page.
+  listen(D, 'securitypolicyviolation', ({ blockedURI, effectiveDirective }) => {
+    const own = new RegExp('^' + BASE + CONFIG.prefix + '/(stream$|worker)');
+    if (own.test(blockedURI) && !/^worker/.test(effectiveDirective)) leave();
   });
   if (D.hidden) park();
   else unpark();

@@ -96,18 +96,26 @@ export class Pollcast {
   #line(line) {
     this.lines.push(line);
     const address = /"addr":"([^"]+)"/.exec(line);
-    if (address && line.includes('"listening"') && !line.includes('admin')) {
-      this.address ??= address[1];
-    }
+    if (!address || !line.includes('"listening"')) return;
+    this.address ??= address[1];
+    this.adminAddress = /"admin":"([^"]+)"/.exec(line)?.[1];
+  }
+
+  /** A number of the operator's listener, by the name of its metric; for tests that switch it on. */
+  async metric(name) {
+    const response = await fetch(`http://${this.adminAddress}/metrics`);
+    const line = (await response.text()).split('\n').find((one) => one.startsWith(`${name} `));
+    if (!line) throw new Error(`no metric ${name}`);
+    return Number(line.slice(name.length + 1));
   }
 }
 
-function toToml(origin, listen, { top, watch, ...tables }) {
+function toToml(origin, listen, { top, watch, admin = 'off', ...tables }) {
   const all = { listen, origin, mode: 'push', ...top };
   const sections = { log: { format: 'json' }, ...tables };
   const parts = [pairs(all)];
-  // The port of the operator's listener would be fixed, and tests share a machine.
-  parts.push('[admin]\nlisten = "off"');
+  // By default the port of the operator's listener is fixed, and tests share a machine.
+  parts.push(`[admin]\nlisten = "${admin}"`);
   for (const [name, table] of Object.entries(sections)) {
     if (Object.keys(table).length) parts.push(`[${name}]\n${pairs(table)}`);
   }

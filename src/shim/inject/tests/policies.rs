@@ -25,8 +25,11 @@ fn by_default_the_policy_stays_and_so_does_the_page() {
 fn extended_the_policy_lets_the_tag_in() {
     let (policy, body) = through(Csp::Extend, "script-src 'sha256-x'; connect-src 'none'");
     let want = "script-src 'sha256-x'; connect-src app.example/__pollcast/; \
-                script-src-elem 'sha256-x' app.example/__pollcast/shim.js";
-    assert_eq!((policy.as_str(), body), (want, format!("{DOC}{TAG}")));
+                script-src-elem 'sha256-x' app.example/__pollcast/shim.js \
+                app.example/__pollcast/worker.js";
+    // It governs workers too, and those it still forbids.
+    let tag = TAG.replace("></", " data-alone></");
+    assert_eq!((policy.as_str(), body), (want, format!("{DOC}{tag}")));
 }
 
 #[test]
@@ -65,6 +68,7 @@ fn a_confirmed_page_keeps_its_extended_policy() {
         ("if-none-match", "W/\"a.pc1s\""),
     ]);
     let response = injector.response(&facts, response);
-    let want = "script-src x; script-src-elem x app.example/__pollcast/shim.js";
+    let want = "script-src x; script-src-elem x app.example/__pollcast/shim.js \
+                app.example/__pollcast/worker.js";
     assert_eq!(response.headers()[CSP], want);
 }

@@ -1,14 +1,6 @@
 // Builds a body from the one before it. Offsets and lengths are UTF-16 code units, which is what a
 // string slices by.
 
-// FNV-1a, 32 bits, over code units.
-function fnv1a(text) {
-  let hash = 2166136261;
-  // Math.imul: the product passes 2^53, where plain multiplication loses the low bits.
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 16777619);
-  return hash >>> 0;
-}
-
 // The new text, or null for any fault: then the network has the answer, never a guess.
 function applyDelta(old, ops, length, check) {
   if (typeof old !== 'string' || !Array.isArray(ops)) return null;
