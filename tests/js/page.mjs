@@ -2,6 +2,7 @@
 // window, an origin and a stream that the test speaks for, and a clock that only the test moves.
 
 import { readFileSync, readdirSync } from 'node:fs';
+import { nativeXhr } from './native-xhr.mjs';
 
 const PARTS = new URL('../../src/shim/parts/', import.meta.url);
 const WORKER = new URL('../../src/shim/worker/', import.meta.url);
@@ -51,6 +52,13 @@ export async function settle() {
 }
 
 const BASE = 'http://app.test';
+
+class ProgressEvent extends Event {
+  constructor(type, members) {
+    super(type);
+    Object.assign(this, members);
+  }
+}
 
 class Clock {
   at = 1000;
@@ -223,13 +231,6 @@ export class Page {
         super(typeof input === 'string' ? new URL(input, BASE) : input, init);
       }
     }
-    class XMLHttpRequest {
-      open() {}
-      send() {}
-      addEventListener(type, fn) {
-        this.onEnd = fn;
-      }
-    }
     class Navigator {
       sendBeacon() {
         return true;
@@ -253,7 +254,7 @@ export class Page {
       queueMicrotask,
       Request: PageRequest,
       Navigator,
-      XMLHttpRequest,
+      XMLHttpRequest: nativeXhr((method, url, headers) => page.network(url, { method, headers })),
       SharedWorker: function SharedWorker() {
         return { port: page.worker.connect() };
       },
@@ -268,6 +269,7 @@ export class Page {
       },
       Math: Object.assign(Object.create(Math), { random: () => 0.5, imul: Math.imul }),
       ...{ Response, Headers, URL, URLSearchParams, TextDecoder, TextEncoder, ReadableStream },
+      ...{ Blob, DOMException, Event, EventTarget, ProgressEvent },
       ...{ AbortController, JSON, Promise, Proxy, Reflect },
     };
   }
@@ -315,6 +317,16 @@ export class Page {
     return { got, stop: () => this.window.clearInterval(id) };
   }
 
+  /** Opens and sends an XMLHttpRequest; `change` may do something before it is sent. */
+  xhr(url = '/api/x', change = () => {}) {
+    const xhr = new this.window.XMLHttpRequest();
+    xhr.open('GET', url);
+    change(xhr);
+    xhr.done = new Promise((resolve) => xhr.addEventListener('loadend', () => resolve(xhr)));
+    xhr.send();
+    return xhr;
+  }
+
   get stream() {
     return this.streams.at(-1);
   }
@@ -327,6 +339,14 @@ export class Page {
     await this.stream.send('current', { hash: this.state.hash, seq: this.state.seq }, 0);
     this.seen.length = 0;
     return poll;
+  }
+
+  /** Passes time with a stream that stays alive. */
+  async beating(ms) {
+    for (let left = ms; left > 0; left -= 2000) {
+      await this.clock.pass(Math.min(left, 2000));
+      await this.stream.send('beat', {});
+    }
   }
 
   /** How many requests of a URL the network saw since the last look. */

@@ -180,15 +180,15 @@ test('a read that began before the write settled proves nothing', async () => {
 
 test('writes by XMLHttpRequest and sendBeacon count; GETs by it do not', async () => {
   const page = await vouchedPage();
-  const xhr = new page.window.XMLHttpRequest();
-  xhr.open('get', '/other');
-  xhr.send();
-  assert.equal(xhr.onEnd, undefined);
-  xhr.open('PUT', '/other');
-  xhr.send('x');
+  await page.xhr('/other').done;
   await page.read('/api/x');
   assert.equal(page.asked(), 0);
-  xhr.onEnd();
+  const xhr = new page.window.XMLHttpRequest();
+  xhr.open('PUT', '/other');
+  const done = new Promise((resolve) => xhr.addEventListener('loadend', resolve));
+  xhr.send('x');
+  await done;
+  page.seen.length = 0;
   await page.read('/api/x');
   assert.equal(page.asked(), 1);
   const other = await vouchedPage();

@@ -10,23 +10,36 @@ import { world } from './lib/world.mjs';
 const skip = unable();
 const EVERY = 400;
 
-/** A page that polls `api` and shows what came; `window.failed` counts what its fetch refused. */
-function page(api, credentials) {
-  return `<!doctype html><title>cross</title><link rel="icon" href="data:,">
-<script src="${api}/__pollcast/shim.js"></script><main></main><script>
-window.failed = 0;
-const ask = () => fetch('${api}/api/x', { credentials: '${credentials}' })
+const ways = {
+  fetch: (url, credentials) => `
+const ask = () => fetch('${url}', { credentials: '${credentials}' })
   .then(async (response) => {
     document.querySelector('main').textContent = await response.text();
     window.type = response.type;
-  }, () => { window.failed++; });
+  }, () => { window.failed++; });`,
+  XMLHttpRequest: (url, credentials) => `
+const ask = () => {
+  const xhr = new XMLHttpRequest();
+  xhr.open('GET', '${url}');
+  xhr.withCredentials = ${credentials === 'include'};
+  xhr.onload = () => { document.querySelector('main').textContent = xhr.responseText; };
+  xhr.onerror = () => { window.failed++; };
+  xhr.send();
+};`,
+};
+
+/** A page that polls `api` and shows what came; `window.failed` counts what was refused. */
+function page(api, credentials, way) {
+  return `<!doctype html><title>cross</title><link rel="icon" href="data:,">
+<script src="${api}/__pollcast/shim.js"></script><main></main><script>
+window.failed = 0;${ways[way](`${api}/api/x`, credentials)}
 ask();
 setInterval(ask, ${EVERY});
 </script>`;
 }
 
 /** The page is on the origin's own port, the API on Pollcast's. */
-async function start(t, { credentials = 'include', named = true } = {}) {
+async function start(t, { credentials = 'include', named = true, way = 'fetch' } = {}) {
   let options = {};
   const { origin, pollcast, browser, open } = await world(t, {
     get cors() { return options.cors ?? {}; },
@@ -48,7 +61,7 @@ async function start(t, { credentials = 'include', named = true } = {}) {
   });
   origin.route('/cross', (_, response) => {
     response.writeHead(200, { 'content-type': 'text/html' });
-    response.end(page(pollcast.base, credentials));
+    response.end(page(pollcast.base, credentials, way));
   });
   const tab = await open(await browser.person(), '/cross', origin.base);
   const shows = (n) => until(`the page shows ${n}`,
@@ -56,16 +69,17 @@ async function start(t, { credentials = 'include', named = true } = {}) {
   return { api, origin, tab, shows };
 }
 
-for (const credentials of ['include', 'same-origin']) {
-  test(`credentials: ${credentials}: pushed, until the origin says no`, { skip }, async (t) => {
-    const { api, origin, tab, shows } = await start(t, { credentials });
+for (const [way, credentials] of Object.keys(ways).flatMap(
+  (one) => [[one, 'include'], [one, 'same-origin']])) {
+  test(`${way}, credentials: ${credentials}: pushed, until the origin says no`, { skip }, async (t) => {
+    const { api, origin, tab, shows } = await start(t, { credentials, way });
     const polls = () => tab.log.polls('/api/x').filter(({ method }) => method === 'GET');
     await shows(1);
     await until('no poll leaves the page',
       () => Date.now() - (polls().at(-1)?.at ?? 0) > 4 * EVERY, 20_000);
     api.n = 2;
     await shows(2);
-    assert.equal(await tab.page.evaluate(() => window.type), 'cors');
+    if (way === 'fetch') assert.equal(await tab.page.evaluate(() => window.type), 'cors');
     assert.equal(await tab.page.evaluate(() => window.failed), 0);
     assert.ok(origin.seen('/api/x').length > 0);
     api.admits = false;

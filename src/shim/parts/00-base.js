@@ -56,28 +56,35 @@ function later(fn, ms) {
   return native.setTimeout(guard(fn), ms);
 }
 
+/** Objects whose answer lives in here: they are served for as long as the page has them. */
+const kept = new WeakSet();
+/** The prototype of those, once there are any: its patches stay. */
+let keeper = null;
+
 /**
- * Replaces `owner[name]` by a proxy that calls `handle(target, self, args)`. A proxy keeps name,
- * length, own properties and `toString` ("[native code]") as they are, so feature tests of
- * libraries still pass.
+ * Replaces `owner[name]`, or its `get` or `set`, by a proxy that calls
+ * `handle(target, self, args)`; false if it can't be replaced. A proxy keeps name, length, own
+ * properties and `toString` ("[native code]") as they are, so feature tests of libraries pass.
  */
-function patch(owner, name, handle) {
-  if (lingering.has(name)) return;
+function patch(owner, name, handle, kind = 'value') {
+  const id = name + kind;
+  if (lingering.has(id)) return true;
   const before = Object.getOwnPropertyDescriptor(owner, name);
-  if (!before?.configurable || typeof before.value !== 'function') return;
-  const ours = new Proxy(before.value, {
+  if (!before?.configurable || typeof before[kind] !== 'function') return false;
+  const ours = new Proxy(before[kind], {
     apply: (target, self, args) =>
-      active ? handle(target, self, args) : Reflect.apply(target, self, args),
+      active || kept.has(self) ? handle(target, self, args) : Reflect.apply(target, self, args),
   });
-  Object.defineProperty(owner, name, { ...before, value: ours });
-  lingering.add(name);
+  Object.defineProperty(owner, name, { ...before, [kind]: ours });
+  lingering.add(id);
   undo.push(() => {
     const after = Object.getOwnPropertyDescriptor(owner, name);
     // Something of the app sits on top of us: taking it out would break the app.
-    if (!after || after.value !== ours) return;
-    lingering.delete(name);
-    Object.defineProperty(owner, name, before);
+    if (owner === keeper || !after || after[kind] !== ours) return;
+    lingering.delete(id);
+    Object.defineProperty(owner, name, { ...after, [kind]: before[kind] });
   });
+  return true;
 }
 
 /** Listens until uninstall(). */

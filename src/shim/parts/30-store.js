@@ -21,9 +21,11 @@ let generation = 0;
 
 /**
  * Fields that never change what an origin answers; a new value in each request would split topics.
+ * `Cache-Control` and `Pragma` aren't among them: a poll that always sends them is a topic like any
+ * other, but a request that sends them for once ("reload") asks for the origin's word.
  */
 const IRRELEVANT =
-  /^(baggage|cache-control|pragma|sentry-trace|trace(parent|state)|x-((correlation|request)-id))$/;
+  /^(baggage|sentry-trace|trace(parent|state)|x-((correlation|request)-id))$/;
 
 function relevant([name]) {
   const listed = (field) =>
@@ -87,7 +89,7 @@ function newTopic(id, headers, anonymous) {
     refusedAt: -Infinity,
     /** The app's cadence. */
     every: CONFIG.min_ms,
-    /** The newest state: {hash, seq, epoch, body, headers, status, statusText}. */
+    /** The newest state: {hash, seq, epoch, body (where it's known), headers, status}. */
     held: null,
     /** Generation and epoch of the last answer from the network that carried a state. */
     seen: -1,
@@ -209,7 +211,11 @@ function learn(topic, state, start) {
   topic.renewal = now() + jitter(CONFIG.renew_ms);
   if (ordered && state.seq < held.seq) return;
   // Equal states may differ in ignored members; deltas are built on the bytes that the stream sent.
-  if (held && held.hash === state.hash) state.body = held.body;
+  const entry = stream.live && stream.live.entries.get(topic);
+  for (const known of [held, entry && entry.wire]) {
+    if (known && known.hash === state.hash) state.body = known.body ?? state.body;
+  }
+  // Not every answer lets us read its text: then the stream sends it.
   topic.held = { ...state, generation };
 }
 
@@ -221,6 +227,8 @@ function accept(conn, entry, event) {
   const { topic, wire } = entry;
   if (event.body === undefined && !wire) return;
   const state = { ...wire, ...event, epoch: conn.epoch, generation: conn.generation };
+  // Of the body before.
+  state.size = undefined;
   entry.wire = state;
   entry.vouched = state.status === 200;
   topic.told = state.hash;
@@ -242,6 +250,7 @@ function answerable(topic) {
     entry &&
     entry.vouched &&
     held &&
+    held.body !== undefined &&
     entry.wire.hash === held.hash &&
     conn.generation === generation &&
     topic.seen === generation &&

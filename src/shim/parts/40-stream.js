@@ -109,7 +109,8 @@ function open(want) {
     silence: 0,
   };
   for (const topic of want) {
-    const wire = topic.held;
+    // Of what an XMLHttpRequest showed we may have no body.
+    const wire = topic.held && topic.held.body !== undefined ? topic.held : null;
     conn.entries.set(topic, { topic, every: topic.every, wire, vouched: false, gone: false });
   }
   conn.list = [...conn.entries.values()];

@@ -1,4 +1,4 @@
-// The app's fetch, and the writes of this page by whatever way.
+// The app's fetch, and what 85-xhr has in common with it.
 //
 // Rules: what no watch names crosses as it came (same arguments, the very promise). A watched
 // answer reaches the app through one more promise only, because a handler on the native one would
@@ -31,15 +31,22 @@ function installFetch() {
   }));
   if (!watches.some(({ push }) => push)) return false;
   patch(W, 'fetch', onFetch);
-  patchWrites();
+  patch(W.Navigator.prototype, 'sendBeacon', (target, self, args) => {
+    // Nothing tells when a beacon has arrived.
+    guard(wrote)();
+    later(wrote, 2000);
+    return Reflect.apply(target, self, args);
+  });
+  installXhr();
   return true;
 }
 
 function onFetch(target, self, args) {
   const call = () => Reflect.apply(target, self, args);
-  let ask;
+  let ask = null;
   try {
-    ask = inspect(args[0], args[1]);
+    // Called on anything else it refuses.
+    if (self == null || self === W) ask = inspect(args[0], args[1]);
   } catch {
     // Arguments that fetch itself will refuse.
     return call();
@@ -48,7 +55,7 @@ function onFetch(target, self, args) {
   if (ask.write) return followWrite(call());
   try {
     const plan = decide(ask);
-    if (plan.local) return plan.local;
+    if (plan.local) return answerLocally(plan, ask);
     // Built here, so that it is the native fetch that fails if anything does.
     const marked = plan.mark && markedRequest(args, plan.mark);
     const answer = marked ? target.call(self, marked) : call();
@@ -85,7 +92,8 @@ function inspect(input, init) {
   const same = url.origin === BASE;
   const rest = pressed && same ? { write: true } : null;
   const watch = watches.find(({ re }) => re.test(url.pathname));
-  if (!same || !watch || !watch.push) return rest;
+  // Other credentials than the page's; fetch refuses them.
+  if (!same || !watch || !watch.push || url.username || url.password) return rest;
   if (OPTIONS.some((name) => option(name) && !PLAIN.includes(option(name)))) return rest;
   if (cross && option('mode') === 'same-origin') return rest;
   const bare = cross && option('credentials') !== 'include';
@@ -97,9 +105,12 @@ function inspect(input, init) {
   return { key: keyOf(url), url, headers, bare, signal: option('signal'), pressed };
 }
 
-/** {local: promise} or {topic, source, start, mark}. */
+/**
+ * {topic, local: what to answer with} or {topic, source, start, mark}. `ask.unfit` knows media
+ * types that the asker can't be given.
+ */
 function decide(ask) {
-  const { key, url, headers, bare, signal } = ask;
+  const { key, url, headers, bare, unfit } = ask;
   const topic = topicFor(key, url, headers, bare);
   const by = query.attribution();
   const timer = timers.current();
@@ -108,19 +119,22 @@ function decide(ask) {
   weigh(topic, by, timer, ours);
   const source = sourceOf(topic, by, timer);
   checkJar();
-  if (topic.polled && answerable(topic)) {
+  if (topic.polled && answerable(topic) && !(unfit && unfit.test(typeOf(topic.held)))) {
     source.answered = now();
+    topic.shown = topic.held.hash;
     // The app's library learns of the end as it would from the network: after it has seen the
     // answer.
     microtask(guard(() => query.settled(topic.id)));
-    return { local: answerLocally(topic, url, signal) };
+    return { topic, local: topic.held };
   }
   topic.inflight++;
   // Nothing but the origin itself knows what a write has changed, whichever way the write went.
   const renew = topic.shown && (now() >= topic.renewal || topic.seen !== generation);
   const mark = topic.polled && clientId + (renew ? ';renew' : '');
-  return { topic, source, mark, start: beginRead(topic), write: ask.pressed && !known };
+  return { topic, source, mark, unfit, start: beginRead(topic), write: ask.pressed && !known };
 }
+
+const typeOf = ({ headers }) => new Headers(headers).get('content-type') || '';
 
 function markedRequest([input, init], mark) {
   const request = new Request(input, init);
@@ -147,22 +161,12 @@ function follow(answer, seen, failed) {
 }
 
 function onAnswer(response, plan) {
-  const { topic, mark, start } = plan;
-  const slow = now() - start.at > SLOW_MS;
-  const { status, redirected, headers } = response;
-  topic.fit = status === 200 && !redirected && !slow && HOLDABLE.test(headers.get('content-type'));
-  const state = mark && readState(headers.get('Pollcast-State'));
-  if (!mark || !state || slow) {
-    // Marked, good, and still no state: it can't be pushed, as far as the proxy can see.
-    if (mark && (slow || status === 200)) letGo(topic);
-    // What was held is not what the origin says now.
-    topic.seen = -1;
+  const marked = response.headers.has('Pollcast-State');
+  const state = judge(response, plan);
+  if (!state) {
     onSettled(plan, true);
-    return state ? withoutState(response) : response;
+    return marked ? withoutState(response) : response;
   }
-  const fields = [...headers].filter(([name]) => name !== 'pollcast-state');
-  Object.assign(state, { headers: fields, status });
-  topic.statusText = response.statusText;
   keep(response.clone(), state, plan).then(
     () => guard(onSettled)(plan, true),
     // The app aborted, or the connection broke.
@@ -171,23 +175,46 @@ function onAnswer(response, plan) {
   return withoutState(response);
 }
 
+/** What an answer of the network says of its topic; the state it carries, if that counts. */
+function judge({ status, statusText, redirected, headers }, { topic, mark, start, unfit }) {
+  const slow = now() - start.at > SLOW_MS;
+  const type = headers.get('content-type');
+  const fits = HOLDABLE.test(type) && !(unfit && unfit.test(type));
+  topic.fit = status === 200 && !redirected && !slow && fits;
+  const state = mark && readState(headers.get('Pollcast-State'));
+  if (!state || slow) {
+    // Marked, good, and still no state: it can't be pushed, as far as the proxy can see.
+    if (mark && (slow || status === 200)) letGo(topic);
+    // What was held is not what the origin says now.
+    topic.seen = -1;
+    return null;
+  }
+  const fields = [...headers].filter(([name]) => name !== 'pollcast-state');
+  topic.statusText = statusText;
+  return Object.assign(state, { headers: fields, status });
+}
+
 /** `<state hash>;seq=<n>;epoch=<id>` */
 function readState(value) {
   const found = /^(\w+);seq=(\d+);epoch=(\w+)$/.exec(value || '');
   return found && { hash: found[1], seq: +found[2], epoch: found[3] };
 }
 
-async function keep(copy, state, { topic, start }) {
+async function keep(copy, state, plan) {
   const bytes = await copy.arrayBuffer();
   try {
     // text() would drop a byte order mark and mend broken UTF-8: then it isn't what the origin
     // sent.
     state.body = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    return letGo(topic, LONG_MS);
+    return letGo(plan.topic, LONG_MS);
   }
+  if (bytes.byteLength > CONFIG.body_limit) return letGo(plan.topic, LONG_MS);
+  hold(state, plan);
+}
+
+function hold(state, { topic, start }) {
   if (!active || !topic.polled) return;
-  if (bytes.byteLength > CONFIG.body_limit) return letGo(topic, LONG_MS);
   topic.penalty = 0;
   guard(learn)(topic, state, start);
   sync();
@@ -221,12 +248,10 @@ function define(object, members) {
   return object;
 }
 
-function answerLocally(topic, { href }, signal) {
-  const { held, statusText } = topic;
-  topic.shown = held.hash;
-  const response = new Response(held.body, { ...held, statusText });
+function answerLocally({ topic: { statusText }, local }, { url, signal }) {
+  const response = new Response(local.body, { ...local, statusText });
   // A microtask later, because an abort in the same task as the call must reject.
-  return Promise.resolve(dress(response, held.body, href, signal)).then((answer) => {
+  return Promise.resolve(dress(response, local.body, url.href, signal)).then((answer) => {
     if (signal && signal.aborted) throw signal.reason;
     return answer;
   });
@@ -265,28 +290,6 @@ const noteWriter = guard(() => {
   const timer = timers.current();
   if (timer) writers.add(timer.id);
 });
-
-function patchWrites() {
-  const xhr = W.XMLHttpRequest.prototype;
-  const methods = new WeakMap();
-  patch(xhr, 'open', (target, self, args) => {
-    methods.set(self, args[0]);
-    return Reflect.apply(target, self, args);
-  });
-  patch(xhr, 'send', (target, self, args) => {
-    if (!SAFE.test(methods.get(self)) || now() - person.pressed < PERSON_MS) {
-      noteWriter();
-      self.addEventListener('loadend', guard(wrote), { once: true });
-    }
-    return Reflect.apply(target, self, args);
-  });
-  patch(W.Navigator.prototype, 'sendBeacon', (target, self, args) => {
-    // Nothing tells when a beacon has arrived.
-    guard(wrote)();
-    later(wrote, 2000);
-    return Reflect.apply(target, self, args);
-  });
-}
 
 /** Makes the app look at a topic now: its own library first, else the timers that poll it. */
 function refresh(topic) {

@@ -1,19 +1,24 @@
 // A list that polls, as anyone would write it: React Query with `refetchInterval`, a mutation that invalidates.
-// `?every=<ms>` is the interval.
+// `?every=<ms>` is the interval, `?by=axios` asks by axios, that is by XMLHttpRequest.
 
 import { QueryClient, QueryClientProvider, useMutation, useQuery, useQueryClient }
   from '@tanstack/react-query';
+import axios from 'axios';
 import { createRoot } from 'react-dom/client';
 
-const every = Number(new URLSearchParams(location.search).get('every') ?? 1000);
+const asked = new URLSearchParams(location.search);
+const every = Number(asked.get('every') ?? 1000);
+const byAxios = asked.get('by') === 'axios';
 
 async function getItems({ signal }) {
+  if (byAxios) return (await axios.get('/api/items', { signal })).data;
   const response = await fetch('/api/items', { signal });
   if (!response.ok) throw new Error(`status ${response.status}`);
   return response.json();
 }
 
 async function addItem(title) {
+  if (byAxios) return (await axios.post('/api/items', { title })).data;
   const headers = { 'content-type': 'application/json' };
   const body = JSON.stringify({ title });
   const response = await fetch('/api/items', { method: 'POST', headers, body });

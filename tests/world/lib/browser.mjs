@@ -38,17 +38,17 @@ export async function openPage(context, url) {
 /** Requests that left the page for the network. */
 export class NetworkLog {
   constructor() {
-    this.requests = []; // { at, method, path, url, renewal }
+    this.requests = []; // { at, began (by the page's clock), method, path, url, marked, renewal }
     this.complaints = [];
   }
 
-  sent({ request, redirectResponse }) {
+  sent({ request, redirectResponse, wallTime }) {
     if (redirectResponse || !request.url.startsWith('http')) return;
     const url = new URL(request.url);
     const mark = Object.entries(request.headers)
       .find(([name]) => name.toLowerCase() === 'pollcast-client')?.[1] ?? '';
     this.requests.push({
-      at: Date.now(), method: request.method, path: url.pathname, url: url.pathname + url.search,
+      at: Date.now(), began: wallTime * 1000, method: request.method, path: url.pathname, url: url.pathname + url.search,
       marked: mark !== '', renewal: mark.includes(';renew'),
     });
   }

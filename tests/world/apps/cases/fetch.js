@@ -1,43 +1,6 @@
 // Cases of fetch: each takes the polled URL and answers what can be seen, as plain data.
 
-/** Name of what `action` throws or rejects with, or what it answers. */
-async function outcome(action) {
-  try {
-    return { value: await action() };
-  } catch (error) {
-    return { threw: error?.name ?? String(error), isError: error instanceof Error };
-  }
-}
-
-// Fields that belong to one connection (RFC 9110 section 7.6.1): a proxy's differ from the origin's by right.
-const hopByHop = ['connection', 'keep-alive', 'transfer-encoding'];
-
-/** Names and values of a Headers, less what differs by right; of `date` the name alone. */
-function fields(headers) {
-  return [...headers].filter(([name]) => !hopByHop.includes(name))
-    .map(([name, value]) => (name === 'date' ? [name] : [name, value]));
-}
-
-async function readAll(stream) {
-  const reader = stream.getReader();
-  const decoder = new TextDecoder();
-  let text = '';
-  let allBytes = true;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return { text, allBytes };
-    allBytes &&= value instanceof Uint8Array;
-    text += decoder.decode(value, { stream: true });
-  }
-}
-
-const surface = (response) => ({
-  path: response.url.replace(location.origin, ''),
-  status: response.status, ok: response.ok, statusText: response.statusText,
-  type: response.type, redirected: response.redirected, bodyUsed: response.bodyUsed,
-  isResponse: response instanceof Response, tag: String(response),
-  body: response.body instanceof ReadableStream, locked: response.body.locked,
-});
+import { fields, outcome, readAll, surface } from './observe.js';
 
 export const fetchCases = {
   'surface': async (url) => surface(await fetch(url)),

@@ -1,51 +1,6 @@
 // Cases of XMLHttpRequest: each takes the polled URL and answers what can be seen, as plain data.
 
-const events = ['readystatechange', 'loadstart', 'progress', 'load', 'error', 'abort', 'timeout', 'loadend'];
-
-/** Name of what `action` throws, or what it answers. */
-function outcome(action) {
-  try {
-    return { value: action() };
-  } catch (error) {
-    return { threw: error.name };
-  }
-}
-
-/** Logs every event of `xhr`, in order, with what can be seen then. */
-function logged(xhr) {
-  const log = [];
-  for (const type of events) {
-    xhr.addEventListener(type, (event) => {
-      const sizes = event instanceof ProgressEvent
-        ? [event.loaded, event.total, event.lengthComputable] : [];
-      log.push([type, xhr.readyState, xhr.status, event.target === xhr, event.currentTarget === xhr,
-        event.constructor.name, ...sizes]);
-    });
-  }
-  return log;
-}
-
-/** Sends and waits for `loadend`. */
-function finish(xhr) {
-  return new Promise((resolve) => {
-    xhr.addEventListener('loadend', () => resolve(xhr), { once: true });
-    xhr.send();
-  });
-}
-
-function opened(url, responseType = '') {
-  const xhr = new XMLHttpRequest();
-  xhr.open('GET', url);
-  xhr.responseType = responseType;
-  return xhr;
-}
-
-/** Response fields less those of one connection, which a proxy changes by right; of `date` the name alone. */
-function fields(xhr) {
-  return xhr.getAllResponseHeaders().split('\r\n')
-    .filter((line) => line && !/^(connection|keep-alive|transfer-encoding):/.test(line))
-    .map((line) => (line.startsWith('date:') ? 'date' : line));
-}
+import { atOnce as outcome, fieldLines, finish, later, logged, opened } from './observe.js';
 
 async function typed(url, type) {
   const xhr = await finish(opened(url, type));
@@ -83,7 +38,7 @@ export const xhrCases = {
   },
   'xhr: fields': async (url) => {
     const xhr = await finish(opened(url));
-    return [fields(xhr), xhr.getResponseHeader('X-Own'), xhr.getResponseHeader('x-none')];
+    return [fieldLines(xhr), xhr.getResponseHeader('X-Own'), xhr.getResponseHeader('x-none')];
   },
   'xhr: type text': (url) => typed(url, 'text'),
   'xhr: type json': (url) => typed(url, 'json'),
@@ -188,11 +143,6 @@ export const xhrCases = {
     return [xhr.status, xhr.statusText, xhr.responseText];
   },
 };
-
-/** A task later: events that come at all have come. */
-function later() {
-  return new Promise((resolve) => setTimeout(resolve, 100));
-}
 
 async function abortAt(url, state) {
   const xhr = opened(url);
