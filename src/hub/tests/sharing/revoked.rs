@@ -77,6 +77,51 @@ async fn a_poll_in_their_name_that_was_on_its_way_at_a_401_gives_no_lease() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_after_a_401_waits_for_an_answer_of_its_own() {
+    for late in [false, true] {
+        let (rig, _readers) = crowd().await;
+        let begun = Instant::now();
+        if !late {
+            let _ = rig.passes("a=1", 200, "[1]");
+        }
+        sleep(SECOND / 10).await;
+        let _ = rig.hub.dismiss(rig.id("a=1"), "refused");
+        sleep(SECOND / 10).await;
+        rig.say("a=1", 401, "");
+        let mut a = rig.open("a=1");
+        if late {
+            let _ = rig.passes_begun(begun, "a=1", (200, "[1]"));
+        }
+        a.expect("stale", "401").await;
+        a.expect("gone", "refused").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_in_a_dispute_is_not_given_what_two_others_are() {
+    let (rig, readers) = crowd().await;
+    let speaker = rig.asked(0).pop().unwrap();
+    for who in ["x=1", "y=1"] {
+        rig.say(who, 200, "[\"other\"]");
+        let _ = rig.passes(who, 200, "[1]");
+    }
+    // Whoever was asked last is asked again, and stays with it.
+    sleep(2 * SECOND).await;
+    for who in ["x=1", "y=1"] {
+        let _ = rig.passes(who, 200, "[\"other\"]");
+    }
+    let [b, c] = readers;
+    let mut reader = if speaker == "b=1" { b } else { c };
+    loop {
+        let (name, text) = reader.next().await;
+        assert!(!text.contains("other"), "{name} {text}");
+        if name == "gone" {
+            break;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_whose_request_was_on_its_way_at_a_401_is_told() {
     let (rig, _readers) = crowd().await;
     let _ = rig.passes("a=1", 200, "[1]");
@@ -126,7 +171,9 @@ async fn nobody_is_asked_for_again_who_passed_while_nobody_subscribed() {
     drop(a);
     let _ = rig.passes("b=1", 200, "[\"for b\"]");
     let from = rig.now();
-    rig.open("a=1").expect("snapshot", "[1]").await;
+    let mut a = rig.open("a=1");
+    a.expect("snapshot", "[1]").await;
     sleep(5 * SECOND).await;
-    assert!(rig.asked(from).iter().all(|who| who == "nobody"));
+    let asked = rig.asked(from);
+    assert!(!asked.is_empty() && asked.iter().all(|who| who == "nobody"), "{asked:?}");
 }
