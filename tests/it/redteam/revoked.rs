@@ -112,3 +112,41 @@ async fn a_new_session_by_a_handshake() {
     assert_eq!(friend.until("gone").await.reason(), "anew");
     rig.still_serves().await;
 }
+
+/// All who have no credentials are one to us: one who is refused must not end what the others have.
+#[tokio::test]
+async fn a_401_of_nobody() {
+    let rig = Rig::start(TARGET).await;
+    rig.site.say("/api/open", Say::json("[1]"));
+    rig.site.say("/other", Say::status("401 No", "Set-Cookie: sid=new\r\n", ""));
+    let mut nobody = Events::of(&rig.app, "", &["/api/open"]).await;
+    nobody.until("snapshot").await;
+    rig.app.get("/other", "").await;
+    rig.site.say("/api/open", Say::json("[2]"));
+    loop {
+        let event = nobody.next().await;
+        assert_ne!(event.name, "gone");
+        if event.data.to_string().contains("[2]") {
+            break;
+        }
+    }
+    rig.still_serves().await;
+}
+
+/// Fields that aren't compared, as one user's trace or rate limit, in what others are given.
+#[tokio::test]
+async fn fields_of_one_users_answer() {
+    let rig = Rig::start(TARGET).await;
+    rig.site.on("/shared/traced", |head| {
+        let who = if super::who(head) == "victim" { MARK } else { "none" };
+        let fields =
+            format!("X-Request-Id: {who}\r\nX-RateLimit-User: {who}\r\nVia: 1.1 {who}\r\n");
+        Say::with("application/json", &fields, "[1]")
+    });
+    let mut victim = Events::of(&rig.app, VICTIM, &["/shared/traced"]).await;
+    victim.until("snapshot").await;
+    let mut friend = Events::of(&rig.app, FRIEND, &["/shared/traced"]).await;
+    assert_clean(&friend.until("snapshot").await.data.to_string());
+    rig.get("/shared/traced", FRIEND).await;
+    rig.still_serves().await;
+}

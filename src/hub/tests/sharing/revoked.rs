@@ -1,4 +1,4 @@
-//! Who was shown something else since, or was refused: what they were shown before gives nothing.
+//! What was shown, or asked, before something ended it gives nothing afterwards.
 
 use super::*;
 
@@ -176,4 +176,29 @@ async fn nobody_is_asked_for_again_who_passed_while_nobody_subscribed() {
     sleep(5 * SECOND).await;
     let asked = rig.asked(from);
     assert!(!asked.is_empty() && asked.iter().all(|who| who == "nobody"), "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_was_on_its_way_at_a_demotion_makes_nothing_shared() {
+    let rig = shared(|_| {});
+    let (key, about) = rig.parts("a=1");
+    let mut b = rig.open("b=1");
+    b.expect("snapshot", "[1]").await;
+    let private = HeaderValue::from_static("private");
+    locked(&rig.origin.fields).insert(header::CACHE_CONTROL, private);
+    let _ = rig.passes("c=1", 200, "[1]");
+    gone(&mut b).await;
+    locked(&rig.origin.fields).clear();
+    let parts = (StatusCode::OK, &json(), &b"[1]"[..]);
+    let fields = Shared::fields("a=1");
+    let answer = crate::watch::read(&rig.keyer, &rig.watch, &fields, parts, Instant::now());
+    let asker = Asker { identity: rig.id("a=1"), request: None };
+    assert_eq!(rig.hub.observe(key, about.clone(), asker, (Instant::now(), answer)), None);
+    assert!(rig.hub.fresh(key, rig.id("a=1")).is_none());
+    let request = PollRequest::new(Target::new("/a", &[], 0), &fields, 0);
+    let (identity, asked) = (rig.id("a=1"), Instant::now());
+    let wish = Wish { key, identity, own: None, about, request, have: None, every: SECOND, asked };
+    let subscriber = rig.hub.subscribe(vec![Ok(wish)], View::Shim).unwrap();
+    let pace = Pace { beat: SECOND, lifetime: 3600 * SECOND, retry: SECOND };
+    gone(&mut Reader(EventStream::new(subscriber, None, pace))).await;
 }
