@@ -143,7 +143,8 @@ function onSend(it, call, self, [body]) {
     const ask = inspect(url, { method, headers, body, credentials, mode: odd && 'odd' });
     if (ask && ask.write) {
       noteWriter();
-      Reflect.apply(addEventListener, self, ['loadend', guard(wrote), { once: true }]);
+      it.writes = true;
+      Reflect.apply(addEventListener, self, ['readystatechange', onWritten, true]);
     } else if (ask) {
       ask.unfit = whole ? UNFIT : /^/;
       const plan = decide(ask);
@@ -199,6 +200,14 @@ function begin(self, it, { topic, local }) {
     said('loadend');
   });
 }
+
+/** Before `load`, `loadend` and what the app registered: what it asks next comes after the write. */
+const onWritten = guard(({ currentTarget: self }) => {
+  const it = requests.get(self);
+  if (!it.writes || read(self, 'readyState') < 4) return;
+  it.writes = false;
+  if (active) wrote();
+});
 
 /** What the network says: as 80-fetch's onAnswer(), once all of it is here. */
 const onState = guard(({ currentTarget: self }) => {

@@ -1,8 +1,8 @@
 // What the script does and why, for whoever asks: `pollcast` on the console, and its events.
 //
-// `pollcast.topics()`: one object for each URL that a watch matches. Events, each with such an object
-// as `detail`: `change` (the stream told a new state) and `network` (the app asked, and `why` the
-// network was to answer). Silent otherwise: nothing is ever written to the console.
+// `pollcast.topics()`: one object for each URL that a watch matches. Events, each with such an
+// object as `detail`: `change` (the stream told a new state) and `network` (the app asked, and `why`
+// the network was to answer). Silent otherwise: nothing is ever written to the console.
 
 const outside = new W.EventTarget();
 
