@@ -194,8 +194,8 @@ fn embeddable(json: &str) -> String {
     json.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
 }
 
-/// Gzipped as well as can be, since every page pays for it: three bytes in a hundred less than zlib's
-/// best. Empty if that fails, which memory doesn't.
+/// Gzipped as well as can be, since every page pays for it: three bytes in a hundred less than by
+/// zlib's best. Empty if that fails, which memory doesn't.
 fn gzipped(plain: &[u8]) -> Bytes {
     let mut out = Vec::new();
     match zopfli::compress(zopfli::Options::default(), zopfli::Format::Gzip, plain, &mut out) {

@@ -31,6 +31,10 @@ const { hostname: host, port } = new URL(pollcast.base);
 const relay = await Relay.start(() => ({ host, port: Number(port) }));
 const browser = await openBrowser();
 const faults = [];
+const fault = (text) => {
+  faults.push(text);
+  if (faults.length <= 50) console.log(`fault: ${new Date().toISOString()} ${text}`);
+};
 const totals = { answers: 0, oldest: 0, changes: 0, failed: 0, fates: {} };
 
 async function openTab(person) {
@@ -51,9 +55,9 @@ async function audit() {
     totals.answers += log.length;
     const age = oldest(log, origin.items);
     totals.oldest = Math.max(totals.oldest, age);
-    if (age > boundMs) faults.push(`${tab.by}: an answer ${Math.round(age)} ms old`);
-    if (!neverBack(log)) faults.push(`${tab.by}: a log that goes back: ${JSON.stringify(log)}`);
-    if (tab.log.faults().length) faults.push(...tab.log.faults().splice(0));
+    if (age > boundMs) fault(`${tab.by}: an answer ${Math.round(age)} ms old`);
+    if (!neverBack(log)) fault(`${tab.by}: a log that goes back: ${JSON.stringify(log)}`);
+    tab.log.faults().forEach(fault);
     tab.log.complaints.length = 0;
     tab.log.requests.length = 0;
   }
@@ -135,7 +139,7 @@ while (Date.now() < end) {
   try {
     await fates[name]();
   } catch (error) {
-    faults.push(`${name}: ${error.message.split('\n')[0]}`);
+    fault(`${name}: ${error.message.split('\n')[0]}`);
   }
   await pass(between(2000, 12_000));
   await audit();
@@ -152,7 +156,7 @@ relay.lie(null);
 relay.restore();
 const last = origin.add('last');
 for (const { page } of tabs) {
-  await ticks(page, last.id + 1, 60_000).catch((error) => faults.push(error.message));
+  await ticks(page, last.id + 1, 60_000).catch((error) => fault(error.message));
 }
 await audit();
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
@@ -160,11 +164,10 @@ const third = Math.max(1, Math.floor(heaps.length / 3));
 const [before, after] = [median(heaps.slice(1, 1 + third)) ?? heaps[0], median(heaps.slice(-third))];
 console.log(JSON.stringify(totals));
 console.log(`heap of a page: ${Math.round(before)} KiB in the first third, ${Math.round(after)} KiB in the last`);
-if (heaps.length >= 6 && after > before * 1.2) faults.push('the pages grow');
+if (heaps.length >= 6 && after > before * 1.2) fault('the pages grow');
 await browser.close();
 await relay.stop();
 await pollcast.stop();
 await origin.stop();
-for (const fault of faults.slice(0, 50)) console.log(`fault: ${fault}`);
 console.log(faults.length ? `soak: FAILED: ${faults.length} faults` : 'soak: passed');
 process.exit(faults.length ? 1 : 0);

@@ -24,9 +24,18 @@ function obstacle(topic) {
 }
 
 function describe(topic) {
-  const { url, polled, every, shown, locals, networks, why } = topic;
-  const state = obstacle(topic) || 'pushed';
-  return { url, polled, every, state, hash: shown, local: locals, network: networks, why };
+  const { url, every, why } = topic;
+  // In quotes: names of our own are shortened, and these are everybody's.
+  return {
+    url,
+    every,
+    why,
+    'polled': topic.polled,
+    'state': obstacle(topic) || 'pushed',
+    'hash': topic.shown,
+    'local': topic.locals,
+    'network': topic.networks,
+  };
 }
 
 function emit(type, topic) {

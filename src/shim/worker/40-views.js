@@ -55,7 +55,9 @@ function drop(port) {
   port.close();
   for (const view of views) if (view.port === port) views.delete(view);
   if (!ports.size) sweeping = clearTimeout(sweeping);
-  soon();
+  // With its last page a worker may be frozen: no timer would run.
+  if (views.size) soon();
+  else reconcile();
 }
 
 /** Pages that crashed say no goodbye. */

@@ -7,8 +7,9 @@ const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-ru
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
 /** Starts a browser with a fresh profile (Playwright makes and removes its directory). */
-export async function openBrowser() {
-  const browser = await chromium.launch({ executablePath, args: flags, headless: true });
+export async function openBrowser({ more = [], ignoreDefaultArgs } = {}) {
+  const args = [...flags, ...more];
+  const browser = await chromium.launch({ executablePath, args, ignoreDefaultArgs, headless: true });
   return {
     /** A context of its own: cookies, cache and SharedWorker apart from all others, like another person's browser. */
     async person(cookies = []) {
