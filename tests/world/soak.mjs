@@ -39,10 +39,21 @@ const totals = { answers: 0, oldest: 0, changes: 0, failed: 0, fates: {} };
 
 async function openTab(person) {
   const by = pick(['fetch', 'xhr']);
-  const tab = await openPage(person, `${relay.base}/ticker?every=${every}&by=${by}`);
+  const tab = await openPage(person, 'about:blank');
+  await load(tab.page, `${relay.base}/ticker?every=${every}&by=${by}`);
   const session = await person.newCDPSession(tab.page);
   await session.send('Performance.enable');
   return { ...tab, session, by };
+}
+
+/** As a person would: tries until the page is there. */
+async function load(page, url) {
+  for (let tries = 0; tries < 20; tries += 1) {
+    const went = await page.goto(url).then(() => page.evaluate(() => Boolean(globalThis.seen)), () => false);
+    if (went) return;
+    await pass(250);
+  }
+  throw new Error(`no page: ${url}`);
 }
 
 const people = [await browser.person(), await browser.person()];
@@ -96,7 +107,8 @@ const fates = {
     origin.failWith = 0;
   },
   'tab loaded anew': async () => {
-    await pick(tabs).page.reload();
+    const { page } = pick(tabs);
+    await load(page, page.url());
   },
   'tab opened anew': async () => {
     const tab = pick(tabs.slice(4));
