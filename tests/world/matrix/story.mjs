@@ -1,0 +1,170 @@
+// What each row lives through, on either side: the same steps, each of them waited for, none of them timed.
+
+import { openPage } from '../lib/browser.mjs';
+
+/** The apps' interval. */
+export const EVERY_MS = 2000;
+const DEADLINE_MS = 45_000;
+
+/** One row's page on one side. */
+export class Tab {
+  constructor(row, side, open = openPage) {
+    Object.assign(this, { row, side, open });
+    this.list = side.lists.get(row.id);
+    this.result = {};
+  }
+
+  /** The first version shows. */
+  async opens(setUp = async () => {}) {
+    this.context = await this.side.browser.person();
+    await setUp(this.context);
+    const at = `${this.side.tap.base}/${this.row.id}?every=${EVERY_MS}`;
+    const { page } = await this.open(this.context, at);
+    this.page = page;
+    await this.until('version', 1);
+  }
+
+  /** Resolves once the page says so: see `until` in apps/record.js. */
+  async until(what, least, deadlineMs = DEADLINE_MS) {
+    const said = this.page.evaluate(([kind, value]) => window.record.until(kind, value), [what, least]);
+    if (await isFirst(said, deadlineMs)) return;
+    const tail = await this.page.evaluate(() => JSON.stringify(window.record.log.slice(-6)));
+    const { id } = this.row;
+    throw new Error(`${id}: waited in vain for ${what} ${least}; the page's last words: ${tail}`);
+  }
+
+  polls() {
+    return this.side.tap.polls(this.list.path);
+  }
+
+  reads() {
+    return this.page.evaluate(() => window.record.reads);
+  }
+
+  mark(name) {
+    return this.page.evaluate((at) => window.record.mark(at), name);
+  }
+
+  async looks(more) {
+    await this.until('reads', (await this.reads()) + more);
+  }
+
+  /** True once the app has looked twice without a poll on the network. */
+  async isSpared(attempts) {
+    for (let n = 0; n < attempts; n += 1) {
+      const before = this.polls();
+      await this.looks(2);
+      if (this.polls() === before) return true;
+    }
+    return false;
+  }
+
+  /** Somebody else writes; true if it showed before the app would have looked anyway. */
+  async isPushed() {
+    await this.looks(1);
+    const version = await this.othersWrite();
+    const shown = this.until('version', version);
+    const first = await isFirst(shown, EVERY_MS * 0.75);
+    await shown;
+    return first;
+  }
+
+  /** Another client's write, by the same way. Answers the version that it made. */
+  async othersWrite() {
+    const body = JSON.stringify({ title: 'of another' });
+    const headers = { 'content-type': 'application/json' };
+    const response = await fetch(this.side.inner + this.list.path, { method: 'POST', headers, body });
+    if (response.status !== 201) throw new Error(`the write failed: ${response.status}`);
+    return this.list.version;
+  }
+}
+
+/** True if `promise` resolves within `ms`. */
+async function isFirst(promise, ms) {
+  let timer;
+  const late = new Promise((resolve) => { timer = setTimeout(resolve, ms, false); });
+  try {
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Up to the moment when all connections break. */
+export async function before(tab) {
+  const { result, row, side } = tab;
+  const isLeftAlone = side.direct || row.by === 'network';
+  await tab.opens();
+  await tab.looks(isLeftAlone ? 3 : 2);
+  result.spared = isLeftAlone ? false : await tab.isSpared(4);
+  await tab.mark('quiet');
+  const polls = tab.polls();
+  await tab.looks(2);
+  result.polled = tab.polls() > polls;
+  await tab.mark('changes');
+  result.pushed = 0;
+  for (let n = 0; n < 3; n += 1) result.pushed += await tab.isPushed();
+  await tab.mark('writes');
+  for (let n = 0; n < 3; n += 1) {
+    const version = await tab.page.evaluate((title) => window.app.write(title), `mine ${n}`);
+    await tab.until('version', version);
+  }
+  await tab.mark('errors');
+  tab.list.failWith = 500;
+  await tab.until('error', true);
+  const version = await tab.othersWrite();
+  tab.list.failWith = 0;
+  await tab.until('version', version);
+  await tab.until('error', false);
+  await tab.mark('refused');
+}
+
+/** While connections are refused. */
+export async function during(tab) {
+  await tab.until('error', true);
+}
+
+/** After that. */
+export async function after(tab) {
+  const { result, row, side } = tab;
+  await tab.until('error', false);
+  await tab.until('version', await tab.othersWrite());
+  if (!side.direct && result.spared) result.sparedAgain = await tab.isSpared(8);
+  result.log = await tab.page.evaluate(() => window.record.log);
+  await tab.context.close();
+}
+
+/** All rows of `tabs` through the whole story; what fails in a row is that row's `failure`. */
+export async function play(tabs, sides) {
+  const all = (step) => Promise.all(tabs.map(async (tab) => {
+    if (tab.result.failure) return;
+    try {
+      await step(tab);
+    } catch (error) {
+      tab.result.failure = error;
+    }
+  }));
+  await all(before);
+  await Promise.all(sides.map((side) => side.fall()));
+  await all(during);
+  await Promise.all(sides.map((side) => side.rise()));
+  await all(after);
+}
+
+/**
+ * True if a change is pushed to a page whose timers nobody can wrap: what shows it then is the library's own refresh.
+ * Whoever patches a global passes by what can't be configured.
+ */
+export async function isPushedWithoutTimers(tab) {
+  await tab.opens((context) => context.addInitScript(() => {
+    for (const name of ['setTimeout', 'setInterval']) {
+      Object.defineProperty(window, name, { value: window[name], writable: true, configurable: false });
+    }
+  }));
+  await tab.looks(2);
+  await tab.isSpared(4);
+  let pushed = 0;
+  for (let n = 0; n < 3; n += 1) pushed += await tab.isPushed();
+  await tab.context.close();
+  return pushed > 1;
+}
