@@ -22,7 +22,7 @@ export async function buildRows(rows) {
   return pages;
 }
 
-async function bundle(app, { alias = {}, loop = 'interval' }) {
+async function bundle(app, { alias = {}, loop = 'interval', backend = '' }) {
   const result = await build({
     entryPoints: [`${here}apps/${app}`],
     absWorkingDir: here,
@@ -41,6 +41,7 @@ async function bundle(app, { alias = {}, loop = 'interval' }) {
       __VUE_PROD_DEVTOOLS__: 'false',
       __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: 'false',
       LOOP: JSON.stringify(loop),
+      BACKEND: JSON.stringify(backend),
     },
     logLevel: 'error',
   });

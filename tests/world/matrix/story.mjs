@@ -27,7 +27,7 @@ export class Tab {
   /** Resolves once the page says so: see `until` in apps/record.js. */
   async until(what, least, deadlineMs = DEADLINE_MS) {
     const said = this.page.evaluate(([kind, value]) => window.record.until(kind, value), [what, least]);
-    if (await isFirst(said, deadlineMs)) return;
+    if (await isWithin(said, deadlineMs)) return;
     const tail = await this.page.evaluate(() => JSON.stringify(window.record.log.slice(-6)));
     const { id } = this.row;
     throw new Error(`${id}: waited in vain for ${what} ${least}; the page's last words: ${tail}`);
@@ -59,14 +59,19 @@ export class Tab {
     return false;
   }
 
-  /** Somebody else writes; true if it showed before the app would have looked anyway. */
+  /** Somebody else writes; true if it showed before the app would have looked anyway, by the page's own clock. */
   async isPushed() {
     await this.looks(1);
-    const version = await this.othersWrite();
-    const shown = this.until('version', version);
-    const first = await isFirst(shown, EVERY_MS * 0.75);
-    await shown;
-    return first;
+    const look = await this.page.evaluate(() => window.record.readAt);
+    await this.until('version', await this.othersWrite());
+    const shown = await this.page.evaluate(() => window.record.versionAt);
+    return shown - look < EVERY_MS * 0.75;
+  }
+
+  /** The app's own write; answers once the app says that it is through and shows it. */
+  async writes(title) {
+    const version = await this.page.evaluate((what) => window.app.write(what), title);
+    await this.until('version', version);
   }
 
   /** Another client's write, by the same way. Answers the version that it made. */
@@ -80,7 +85,7 @@ export class Tab {
 }
 
 /** True if `promise` resolves within `ms`. */
-async function isFirst(promise, ms) {
+async function isWithin(promise, ms) {
   let timer;
   const late = new Promise((resolve) => { timer = setTimeout(resolve, ms, false); });
   try {
@@ -106,8 +111,7 @@ export async function before(tab) {
   for (let n = 0; n < 3; n += 1) result.pushed += await tab.isPushed();
   await tab.mark('writes');
   for (let n = 0; n < 3; n += 1) {
-    const version = await tab.page.evaluate((title) => window.app.write(title), `mine ${n}`);
-    await tab.until('version', version);
+    await tab.writes(`mine ${n}`);
   }
   await tab.mark('errors');
   tab.list.failWith = 500;

@@ -8,8 +8,8 @@ export const every = Number(new URLSearchParams(location.search).get('every'));
 const log = [];
 let waiting = [];
 
-/** Reads are requests of the app that were answered, by whomever. */
-export const record = { log, reads: 0, version: 0, error: null, until };
+/** Reads are requests of the app that were answered, by whomever; `…At` is when that last changed. */
+export const record = { log, reads: 0, readAt: 0, version: 0, versionAt: 0, error: null, until };
 window.record = record;
 
 /** Resolves once `what` holds: `version` or `reads` is at least `least`, or `error` is there or not. */
@@ -32,6 +32,7 @@ function check() {
 export function state({ data, error, ...settled }, flying = {}) {
   const version = data?.version ?? 0;
   log.push(['state', { version, error: error ? shape(error) : null, ...settled }, flying]);
+  if (version !== record.version) record.versionAt = performance.now();
   record.version = version;
   record.error = error ?? null;
   check();
@@ -41,6 +42,7 @@ export function state({ data, error, ...settled }, flying = {}) {
 export function asked(events) {
   log.push(['request', events]);
   record.reads += 1;
+  record.readAt = performance.now();
   check();
 }
 
