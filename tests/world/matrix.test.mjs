@@ -3,63 +3,73 @@
 // MATRIX_ROWS=<words of ids> plays some rows only; UPDATE=1 writes docs/COMPATIBILITY.md anew.
 
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
 import test from 'node:test';
-import { openBrowser } from './lib/browser.mjs';
+import * as chromium from './lib/browser.mjs';
+import * as firefox from './lib/firefox.mjs';
 import { unableWithout } from './lib/pollcast.mjs';
 import { buildRows } from './matrix/build.mjs';
 import { differences, lapses } from './matrix/compare.mjs';
+import { lapsed, log, planted } from './matrix/planted.mjs';
+import { page } from './matrix/report.mjs';
 import { rows as all } from './matrix/rows.mjs';
 import { Side } from './matrix/side.mjs';
-import { Tab, isPushedWithoutTimers, play } from './matrix/story.mjs';
+import { Tab, play } from './matrix/story.mjs';
+import { verdict } from './matrix/verdict.mjs';
 
 const words = process.env.MATRIX_ROWS?.split(/[ ,]+/);
 const rows = words ? all.filter(({ id }) => words.some((word) => id.includes(word))) : all;
+const document = new URL('../../docs/COMPATIBILITY.md', import.meta.url);
 /** Rows that are open at the same time. */
 const TOGETHER = 16;
 
-test('chromium', { skip: unableWithout() }, async (t) => {
-  const browser = await openBrowser();
-  t.after(() => browser.close());
-  const measured = await measure(t, browser, rows);
-  for (const row of rows) await t.test(row.id, () => judge(row, measured.get(row.id)));
+test('the comparison sees what it is there for', () => {
+  assert.deepEqual([...differences(log, log), ...lapses(log)], []);
+  for (const [what, other, finding] of planted) {
+    assert.ok(differences(log, other).some((line) => finding.test(line)), what);
+  }
+  for (const other of lapsed) assert.ok(lapses(other).length > 0);
 });
 
-/** Row id → what was seen: `direct` and `through` (see story.mjs), `alone` without timers. */
-async function measure(t, browser, list) {
-  const measured = new Map();
+test('chromium', { skip: unableWithout() }, async (t) => {
+  const verdicts = await measure(t, chromium, rows);
+  await judge(t, verdicts);
+  if (words) return;
+  await t.test('docs/COMPATIBILITY.md says what was seen', async () => {
+    const fresh = await page(rows, verdicts);
+    if (process.env.UPDATE === '1') await writeFile(document, fresh);
+    assert.equal(await readFile(document, 'utf8').catch(() => 'none'), fresh);
+  });
+});
+
+test('firefox', { skip: unableWithout() || firefox.unableFirefox() }, async (t) => {
+  await judge(t, await measure(t, firefox, rows.filter((row) => row.firefox)));
+});
+
+/** Row id → verdict. */
+async function measure(t, kind, list) {
+  const browser = await kind.openBrowser();
+  t.after(() => browser.close());
   const pages = await buildRows(list);
-  const sides = [];
-  for (const direct of [true, false]) sides.push(await Side.start(t, { pages, rows: list, browser, direct }));
-  const [direct, through] = sides;
+  const [direct, through] = [true, false].map((is) => Side.start(t, { pages, browser, direct: is }));
+  const sides = await Promise.all([direct, through]);
+  const verdicts = new Map();
   for (let n = 0; n < list.length; n += TOGETHER) {
     const group = list.slice(n, n + TOGETHER);
-    const tabs = group.map((row) => [new Tab(row, direct), new Tab(row, through)]);
-    await play(tabs.flat(), sides);
-    group.forEach((row, at) => {
-      const [one, other] = tabs[at];
-      measured.set(row.id, { direct: one.result, through: other.result });
-    });
+    const stories = group.map((row) => ({
+      row,
+      tabs: sides.map((side) => new Tab(row, side, kind.openPage)),
+      alone: kind === chromium && row.by === 'library' ? new Tab(row, sides[1], kind.openPage) : null,
+    }));
+    await play(stories, sides);
+    for (const { row, tabs: [one, other], alone } of stories) {
+      const seen = { direct: one.result, through: other.result, alone: alone?.result.pushed };
+      verdicts.set(row.id, verdict(row, seen));
+    }
   }
-  await Promise.all(list.filter(({ by }) => by === 'library').map(async (row) => {
-    const one = measured.get(row.id);
-    one.alone = await isPushedWithoutTimers(new Tab(row, through)).catch((error) => error);
-  }));
-  return measured;
+  return verdicts;
 }
 
-function judge({ by, known = [] }, { direct, through, alone }) {
-  for (const { failure } of [direct, through]) if (failure) throw failure;
-  const isLeftAlone = by === 'network';
-  const isPushed = by === 'library' || by === 'timer';
-  assert.ok(direct.pushed < 2, 'without Pollcast changes wait for the next look');
-  assert.equal(through.spared, !isLeftAlone, 'polls on the network stop');
-  assert.equal(through.polled, isLeftAlone, 'and stay away');
-  if (!isLeftAlone) assert.ok(through.sparedAgain, 'polls stop again after a restart');
-  assert.equal(through.pushed > 1, isPushed, `changes show before the next look (${through.pushed} of 3)`);
-  if (by === 'library') assert.equal(alone, true, 'the library refreshes by itself');
-  assert.deepEqual(lapses(direct.log), []);
-  assert.deepEqual(lapses(through.log), []);
-  const found = differences(direct.log, through.log);
-  assert.deepEqual(found.filter((line) => !known.some(({ match }) => match.test(line))), []);
-  for (const { match } of known) assert.ok(found.some((line) => match.test(line)), `no longer: ${match}`);
+async function judge(t, verdicts) {
+  for (const [id, { faults }] of verdicts) await t.test(id, () => assert.deepEqual(faults, []));
 }

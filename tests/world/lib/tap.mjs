@@ -54,6 +54,6 @@ export class Tap {
     const [, method, target] = /^([A-Z]+) (\S+) HTTP\/1\.1\r\n/.exec(head) ?? [];
     if (!method) return;
     const renewal = /\r\npollcast-client:[^\r]*;renew/i.test(head);
-    this.requests.push({ method, path: target.split('?')[0], renewal });
+    this.requests.push({ marked: /\r\npollcast-client:/i.test(head), method, path: target.split('?')[0], renewal });
   }
 }

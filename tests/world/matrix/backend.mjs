@@ -1,4 +1,4 @@
-// What stands behind the apps: one list for each row, in the form that its library reads.
+// What stands behind the apps: one list for each page, in the form that its library reads.
 
 import { json, text } from '../lib/origin.mjs';
 
@@ -10,9 +10,11 @@ export class List {
   /** A status that reads are answered with. */
   failWith = 0;
 
-  constructor(origin, { id, format = 'json' }) {
-    this.path = `/api/${id}/items`;
-    this.format = format;
+  constructor(origin, { id, format = 'json', chunked = false }) {
+    // Several pages of one row must not see each other's writes.
+    this.name = `${id}-${origin.routes.size}`;
+    this.path = `/api/${this.name}/items`;
+    Object.assign(this, { format, chunked });
     origin.route(this.path, (request, response, url) => this.#answer(request, response, url));
   }
 
@@ -39,6 +41,7 @@ export class List {
     }
     const list = { version, items };
     const said = this.format === 'graphql' ? { data: { list: { ...list, __typename: 'List' } } } : list;
-    return json(response, 200, said, { 'x-total': String(version) });
+    const length = this.chunked ? {} : { 'content-length': Buffer.byteLength(JSON.stringify(said)) };
+    return json(response, 200, said, { 'x-total': String(version), ...length });
   }
 }

@@ -3,15 +3,13 @@
 import { Origin } from '../lib/origin.mjs';
 import { Pollcast } from '../lib/pollcast.mjs';
 import { Tap } from '../lib/tap.mjs';
-import { List } from './backend.mjs';
 
 export class Side {
-  static async start(t, { pages, rows, browser, direct }) {
+  static async start(t, { pages, browser, direct }) {
     const side = new Side();
     Object.assign(side, { browser, direct });
     side.origin = await Origin.start(pages);
     t.after(() => side.origin.stop());
-    side.lists = new Map(rows.map((row) => [row.id, new List(side.origin, row)]));
     if (!direct) {
       side.pollcast = await Pollcast.start(side.origin.base);
       t.after(() => side.pollcast.stop());

@@ -1,6 +1,6 @@
 // What each row lives through, on either side: the same steps, each of them waited for, none of them timed.
 
-import { openPage } from '../lib/browser.mjs';
+import { List } from './backend.mjs';
 
 /** The apps' interval. */
 export const EVERY_MS = 2000;
@@ -8,17 +8,17 @@ const DEADLINE_MS = 45_000;
 
 /** One row's page on one side. */
 export class Tab {
-  constructor(row, side, open = openPage) {
+  constructor(row, side, open) {
     Object.assign(this, { row, side, open });
-    this.list = side.lists.get(row.id);
-    this.result = {};
+    this.list = new List(side.origin, row);
+    this.result = { list: this.list.name };
   }
 
   /** The first version shows. */
   async opens(setUp = async () => {}) {
     this.context = await this.side.browser.person();
     await setUp(this.context);
-    const at = `${this.side.tap.base}/${this.row.id}?every=${EVERY_MS}`;
+    const at = `${this.side.tap.base}/${this.row.id}?every=${EVERY_MS}&list=${this.list.name}`;
     const { page } = await this.open(this.context, at);
     this.page = page;
     await this.until('version', 1);
@@ -110,9 +110,7 @@ export async function before(tab) {
   result.pushed = 0;
   for (let n = 0; n < 3; n += 1) result.pushed += await tab.isPushed();
   await tab.mark('writes');
-  for (let n = 0; n < 3; n += 1) {
-    await tab.writes(`mine ${n}`);
-  }
+  for (const title of ['mine', 'mine, too']) await tab.writes(title);
   await tab.mark('errors');
   tab.list.failWith = 500;
   await tab.until('error', true);
@@ -138,28 +136,11 @@ export async function after(tab) {
   await tab.context.close();
 }
 
-/** All rows of `tabs` through the whole story; what fails in a row is that row's `failure`. */
-export async function play(tabs, sides) {
-  const all = (step) => Promise.all(tabs.map(async (tab) => {
-    if (tab.result.failure) return;
-    try {
-      await step(tab);
-    } catch (error) {
-      tab.result.failure = error;
-    }
-  }));
-  await all(before);
-  await Promise.all(sides.map((side) => side.fall()));
-  await all(during);
-  await Promise.all(sides.map((side) => side.rise()));
-  await all(after);
-}
-
 /**
- * True if a change is pushed to a page whose timers nobody can wrap: what shows it then is the library's own refresh.
+ * Whether a change is pushed to a page whose timers nobody can wrap: what shows it then is the library's own refresh.
  * Whoever patches a global passes by what can't be configured.
  */
-export async function isPushedWithoutTimers(tab) {
+async function alone(tab) {
   await tab.opens((context) => context.addInitScript(() => {
     for (const name of ['setTimeout', 'setInterval']) {
       Object.defineProperty(window, name, { value: window[name], writable: true, configurable: false });
@@ -169,6 +150,28 @@ export async function isPushedWithoutTimers(tab) {
   await tab.isSpared(4);
   let pushed = 0;
   for (let n = 0; n < 3; n += 1) pushed += await tab.isPushed();
+  tab.result.pushed = pushed > 1;
   await tab.context.close();
-  return pushed > 1;
+}
+
+/** All rows through the whole story, at the same time; what fails is that tab's `failure`. */
+export async function play(stories, sides) {
+  const tabs = stories.flatMap((story) => story.tabs);
+  const others = stories.flatMap((story) => story.alone ?? []);
+  await Promise.all([all(tabs, before), all(others, alone)]);
+  await Promise.all(sides.map((side) => side.fall()));
+  await all(tabs, during);
+  await Promise.all(sides.map((side) => side.rise()));
+  await all(tabs, after);
+}
+
+function all(tabs, step) {
+  return Promise.all(tabs.map(async (tab) => {
+    if (tab.result.failure) return;
+    try {
+      await step(tab);
+    } catch (error) {
+      tab.result.failure = error;
+    }
+  }));
 }

@@ -6,7 +6,7 @@ import { HttpClient, HttpEventType, provideHttpClient } from '@angular/common/ht
 import * as angularHttp from '@angular/common/http';
 import { ChangeDetectorRef, Component, inject, provideZoneChangeDetection } from '@angular/core';
 import { bootstrapApplication } from '@angular/platform-browser';
-import { catchError, exhaustMap, firstValueFrom, of, tap, timer } from 'rxjs';
+import { catchError, exhaustMap, firstValueFrom, lastValueFrom, of, tap, timer } from 'rxjs';
 import { asked, every, shape, state, url, written } from './record.js';
 
 class Items {
@@ -19,7 +19,7 @@ class Items {
     window.app = {
       write: async (title) => {
         const { version } = await firstValueFrom(this.http.post(url, { title }));
-        await firstValueFrom(this.load());
+        await lastValueFrom(this.load());
         return written(version);
       },
     };

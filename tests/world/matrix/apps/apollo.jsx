@@ -3,7 +3,7 @@
 import { ApolloClient, ApolloLink, ApolloProvider, HttpLink, InMemoryCache, gql, useMutation, useQuery }
   from 'apollo';
 import { mount } from 'mount';
-import { answer, asked, every, shape, state, url, written } from './record.js';
+import { answer, asked, every, record, shape, state, url, written } from './record.js';
 
 const ITEMS = gql`query Items { list { version items } }`;
 const ADD = gql`mutation Add($title: String!) { add(title: $title) { version } }`;
@@ -26,14 +26,22 @@ async function noting(target, init) {
 const http = new HttpLink({ uri: url, useGETForQueries: true, fetch: noting });
 const client = new ApolloClient({ cache: new InMemoryCache(), link: ApolloLink.from([http]) });
 
+let settled;
+
 function App() {
   const items = useQuery(ITEMS, { pollInterval: every, notifyOnNetworkStatusChange: true });
   const [add] = useMutation(ADD, { refetchQueries: [ITEMS], awaitRefetchQueries: true });
   window.app = {
-    write: async (title) => written((await add({ variables: { title } })).data.add.version),
+    async write(title) {
+      const { version } = (await add({ variables: { title } })).data.add;
+      await record.until('version', version);
+      return written(version);
+    },
   };
   const { data, error, loading, networkStatus } = items;
-  state({ data: data?.list, error }, { loading, networkStatus });
+  // Each new attempt takes the error away for as long as it lasts.
+  if (!loading) settled = error;
+  state({ data: data?.list, error: settled }, { loading, networkStatus, failing: Boolean(error) });
   return <ul>{data?.list.items.map((item) => <li key={item}>{item}</li>)}</ul>;
 }
 

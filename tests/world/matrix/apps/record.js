@@ -1,9 +1,9 @@
 // What an app of the matrix tells the test: every state that its library showed, every request that it made, and what
 // became of it, in order. The same with and without Pollcast, or somebody would notice.
 
-export const row = location.pathname.slice(1);
-export const url = `/api/${row}/items`;
-export const every = Number(new URLSearchParams(location.search).get('every'));
+const asking = new URLSearchParams(location.search);
+export const url = `/api/${asking.get('list')}/items`;
+export const every = Number(asking.get('every'));
 
 const log = [];
 let waiting = [];

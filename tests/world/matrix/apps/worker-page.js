@@ -1,10 +1,10 @@
 // A page that shows what its worker fetches.
 
 import { addItem, getItems } from 'http';
-import { asked, every, state, written } from './record.js';
+import { asked, every, state, url, written } from './record.js';
 
 let data;
-const worker = new Worker(`/worker.js?every=${every}&row=${location.pathname.slice(1)}`);
+const worker = new Worker(`/worker.js?${new URLSearchParams({ every, url })}`);
 worker.onmessage = ({ data: { list, error, events } }) => {
   data = list ?? data;
   asked(events);

@@ -5,7 +5,7 @@ const asking = new URLSearchParams(location.search);
 async function load() {
   const events = [];
   try {
-    const response = await fetch(`/api/${asking.get('row')}/items`);
+    const response = await fetch(asking.get('url'));
     events.push(response.status, response.type);
     if (!response.ok) throw new Error(`status ${response.status}`);
     postMessage({ list: await response.json(), error: null, events });
