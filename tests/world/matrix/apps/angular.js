@@ -55,7 +55,7 @@ class Items {
 }
 
 const template = '<ul>@for (item of data?.items; track item) { <li>{{ item }}</li> }</ul>';
-const App = Component({ selector: 'app-root', template })(Items);
+const App = Component({ selector: 'app-root', standalone: true, template })(Items);
 const backend = BACKEND === 'xhr' ? [angularHttp.withXhr()] : [];
 bootstrapApplication(App, { providers: [provideZoneChangeDetection(), provideHttpClient(...backend)] })
   .catch((error) => reportError(error));
