@@ -49,6 +49,12 @@ export class Tab {
     await this.until('reads', (await this.reads()) + more);
   }
 
+  /** The app shows an error, and has looked again since: what it shows then depends on what it showed before. */
+  async fails() {
+    await this.until('error', true);
+    await this.looks(3);
+  }
+
   /** True once the app has looked twice without a poll on the network. */
   async isSpared(attempts) {
     for (let n = 0; n < attempts; n += 1) {
@@ -113,7 +119,7 @@ export async function before(tab) {
   for (const title of ['mine', 'mine, too']) await tab.writes(title);
   await tab.mark('errors');
   tab.list.failWith = 500;
-  await tab.until('error', true);
+  await tab.fails();
   const version = await tab.othersWrite();
   tab.list.failWith = 0;
   await tab.until('version', version);
@@ -123,7 +129,7 @@ export async function before(tab) {
 
 /** While connections are refused. */
 export async function during(tab) {
-  await tab.until('error', true);
+  await tab.fails();
 }
 
 /** After that. */
