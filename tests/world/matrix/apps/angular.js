@@ -11,6 +11,7 @@ import { asked, every, shape, state, url, written } from './record.js';
 
 class Items {
   data = undefined;
+  error = null;
   http = inject(HttpClient);
   changes = inject(ChangeDetectorRef);
 
@@ -32,7 +33,7 @@ class Items {
       const fields = headers && { type: headers.get('content-type'), total: headers.has('x-total') };
       events.push({ ...named, total: total === undefined, from: from?.replace(location.origin, ''), fields });
     };
-    state({ data: this.data, error: null }, { loading: true });
+    state({ data: this.data, error: this.error }, { loading: true });
     return this.http.request('GET', url, { observe: 'events', reportProgress: true }).pipe(
       tap((event) => {
         note(event);
@@ -48,6 +49,7 @@ class Items {
 
   show(data, error, events) {
     this.data = data;
+    this.error = error;
     this.changes.markForCheck();
     asked(events);
     state({ data, error }, { loading: false });

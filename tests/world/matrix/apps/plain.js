@@ -4,15 +4,17 @@ import { addItem, getItems } from 'http';
 import { every, state, written } from './record.js';
 
 let data;
+let error = null;
 
 async function load() {
-  state({ data, error: null }, { loading: true });
+  state({ data, error }, { loading: true });
   try {
     data = await getItems();
-    state({ data, error: null }, { loading: false });
-  } catch (error) {
-    state({ data, error }, { loading: false });
+    error = null;
+  } catch (reason) {
+    error = reason;
   }
+  state({ data, error }, { loading: false });
 }
 
 const loops = {

@@ -5,9 +5,10 @@ import { ajax } from 'rxjs/ajax';
 import { asked, every, shape, state, url, written } from './record.js';
 
 let data;
+let failure = null;
 
 function load() {
-  state({ data, error: null }, { loading: true });
+  state({ data, error: failure }, { loading: true });
   const events = [];
   return ajax({ url, includeDownloadProgress: true }).pipe(
     tap((event) => {
@@ -26,6 +27,7 @@ function load() {
 
 function show(fresh, error, events) {
   data = fresh;
+  failure = error;
   asked(events);
   state({ data, error }, { loading: false });
 }
