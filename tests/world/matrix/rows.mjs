@@ -128,6 +128,10 @@ export const rows = [
     parts: [['fetch, setInterval']], alias: fetching,
   },
   {
+    id: 'fetch-mixed', app: 'plain.js', by: 'timer',
+    parts: [['fetch, setInterval; writes by XMLHttpRequest']], alias: http('mixed'),
+  },
+  {
     id: 'fetch-timeout', app: 'plain.js', by: 'timer', loop: 'timeout',
     parts: [['fetch, setTimeout after each answer']], alias: fetching,
   },
