@@ -1,6 +1,7 @@
 // Differences that the comparison must see: a log, and what Pollcast could do to it.
 
-const shown = (version, more = {}) => ['state', { version, error: null, ...more.settled }, { fetching: false, ...more.flying }];
+const shown = (version, { settled, flying } = {}) =>
+  ['state', { version, error: null, ...settled }, { fetching: false, ...flying }];
 const request = (...events) => ['request', events];
 
 export const log = [

@@ -13,10 +13,10 @@ page that doesn't say what was seen fails the test.
 
 | column | means |
 |---|---|
-| polls stop | the app goes on polling, and nothing of it leaves the page, but for a renewal now and then |
+| polls stop | the app polls on, and nothing of it leaves the page, but for a renewal now and then |
 | a change shows | who makes the app look as soon as the origin's answer has changed: see below |
 | own writes | what the app wrote and read back is never followed by what was before |
-| fallback | with the origin failing, or nobody listening at all, the app shows the errors that it shows without Pollcast; afterwards its data; and polls stop again |
+| fallback | while the origin fails, or nobody listens, the app sees that; afterwards its data; polls stop again |
 | same behaviour | states, events, errors, renders of the app are those without Pollcast |
 | browsers | where this was seen |
 

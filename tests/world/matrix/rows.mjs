@@ -79,12 +79,12 @@ export const rows = [
     parts: [['RTK Query', '@reduxjs/toolkit'], React19, ['React Redux', 'react-redux']], alias: react19,
   },
   {
-    id: 'apollo-3', app: 'apollo.jsx', by: 'library', format: 'graphql',
+    id: 'apollo-3', app: 'apollo.jsx', by: 'timer', format: 'graphql',
     parts: [['Apollo Client over GET', 'apollo-v3'], React18],
     alias: { ...react18, apollo: './apps/apollo-v3.js', '@apollo/client': 'apollo-v3' },
   },
   {
-    id: 'apollo-4', app: 'apollo.jsx', by: 'library', format: 'graphql',
+    id: 'apollo-4', app: 'apollo.jsx', by: 'timer', format: 'graphql',
     parts: [['Apollo Client over GET', '@apollo/client'], React19],
     alias: { ...react19, apollo: './apps/apollo-v4.js' },
   },
@@ -112,7 +112,8 @@ export const rows = [
     parts: [['Angular HttpClient', '@angular/common'], ['RxJS timer', 'rxjs'], ['zone.js', 'zone.js']],
     known: [{
       match: /^requests: only with Pollcast .*"type":"DownloadProgress",[^}]*"total":false/,
-      reason: 'where the origin sends an answer without its length, one that Pollcast held has it, and progress events tell it.',
+      reason: 'where the origin sends an answer without its length, one that Pollcast held has it, and progress'
+        + ' events tell it.',
     }],
   },
   {

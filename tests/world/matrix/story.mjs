@@ -109,9 +109,8 @@ export async function before(tab) {
   await tab.looks(isLeftAlone ? 3 : 2);
   result.spared = isLeftAlone ? false : await tab.isSpared(4);
   await tab.mark('quiet');
-  const polls = tab.polls();
-  await tab.looks(2);
-  result.polled = tab.polls() > polls;
+  // One hiccup of a loaded machine (a late beat, say) sends a poll to the network, as it must.
+  result.polled = !(await tab.isSpared(isLeftAlone ? 1 : 3));
   await tab.mark('changes');
   result.pushed = 0;
   for (let n = 0; n < 3; n += 1) result.pushed += await tab.isPushed();
