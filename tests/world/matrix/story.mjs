@@ -6,6 +6,17 @@ import { List } from './backend.mjs';
 export const EVERY_MS = 2000;
 const DEADLINE_MS = 45_000;
 
+/** Pages that start at the same time. All of them at once would keep a small machine busy past every deadline. */
+const STARTING = 4;
+const starts = Array(STARTING).fill(Promise.resolve());
+
+/** Runs `start` when its turn comes. */
+function opening(start) {
+  const mine = starts.shift().then(start);
+  starts.push(mine.catch(() => {}));
+  return mine;
+}
+
 /** One row's page on one side. */
 export class Tab {
   constructor(row, side, open) {
@@ -16,11 +27,13 @@ export class Tab {
 
   /** The first version shows. */
   async opens(setUp = async () => {}) {
-    this.context = await this.side.browser.person();
-    await setUp(this.context);
-    const at = `${this.side.tap.base}/${this.row.id}?every=${EVERY_MS}&list=${this.list.name}`;
-    const { page } = await this.open(this.context, at);
-    this.page = page;
+    await opening(async () => {
+      this.context = await this.side.browser.person();
+      await setUp(this.context);
+      const at = `${this.side.tap.base}/${this.row.id}?every=${EVERY_MS}&list=${this.list.name}`;
+      const { page } = await this.open(this.context, at);
+      this.page = page;
+    });
     await this.until('version', 1);
   }
 
@@ -115,7 +128,10 @@ export async function before(tab) {
   result.pushed = 0;
   for (let n = 0; n < 3; n += 1) result.pushed += await tab.isPushed();
   await tab.mark('writes');
-  for (const title of ['mine', 'mine, too']) await tab.writes(title);
+  await tab.writes('mine');
+  // Where no timer tells a poll from what is read after a write, a third one in a row would pass for a rush, and the
+  // URL would be let go of for a minute.
+  if (row.by !== 'tick') await tab.writes('mine, too');
   await tab.mark('errors');
   tab.list.failWith = 500;
   await tab.fails();

@@ -4,9 +4,9 @@ import htmx from 'htmx.org';
 import { asked, every, state, url, written } from './record.js';
 
 const list = document.getElementById('list');
-const names = ['configRequest', 'beforeRequest', 'beforeSend', 'xhr:loadstart', 'xhr:progress', 'xhr:loadend',
+const names = ['beforeRequest', 'beforeSend', 'xhr:loadstart', 'xhr:progress', 'xhr:loadend',
   'beforeOnLoad', 'beforeSwap', 'afterSwap', 'afterOnLoad', 'responseError', 'sendError'];
-let events = [];
+const lists = new WeakMap();
 let error = null;
 
 const version = () => ({ version: Number(document.querySelector('#list [data-version]')?.dataset.version ?? 0) });
@@ -14,9 +14,13 @@ const isList = ({ target, detail }) => target === list || detail?.target === lis
 const show = () => state({ data: version(), error });
 
 for (const name of names) {
-  document.body.addEventListener(`htmx:${name}`, (event) => { if (isList(event)) events.push(name); });
+  document.body.addEventListener(`htmx:${name}`, (event) => {
+    const { xhr } = event.detail;
+    if (!xhr || !isList(event)) return;
+    if (!lists.has(xhr)) lists.set(xhr, []);
+    lists.get(xhr).push(name);
+  });
 }
-document.body.addEventListener('htmx:beforeRequest', (event) => { if (isList(event)) events = ['beforeRequest']; });
 document.body.addEventListener('htmx:responseError', ({ detail }) => {
   error = new Error(detail.error);
   show();
@@ -28,7 +32,7 @@ document.body.addEventListener('htmx:sendError', () => {
 document.body.addEventListener('htmx:afterRequest', (event) => {
   if (!isList(event)) return;
   const { successful, failed, xhr } = event.detail;
-  asked([...events, { successful, failed, status: xhr.status, type: xhr.getResponseHeader('content-type') }]);
+  asked([...lists.get(xhr), { successful, failed, status: xhr.status, type: xhr.getResponseHeader('content-type') }]);
 });
 document.body.addEventListener('htmx:afterSwap', (event) => {
   if (!isList(event)) return;

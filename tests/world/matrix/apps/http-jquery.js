@@ -4,16 +4,20 @@ import * as module from 'jquery';
 import { asked, shape, url } from './record.js';
 
 const $ = module.default ?? module.$ ?? module.jQuery;
-let events = [];
+const lists = new WeakMap();
 
-for (const name of ['ajaxStart', 'ajaxSend', 'ajaxSuccess', 'ajaxError', 'ajaxComplete', 'ajaxStop']) {
-  $(document).on(name, () => events.push(name));
+// ajaxStart and ajaxStop belong to whatever is under way at the same time.
+for (const name of ['ajaxSend', 'ajaxSuccess', 'ajaxError', 'ajaxComplete']) {
+  $(document).on(name, (event, xhr, settings) => lists.get(settings.owner)?.push(name));
 }
 
 export async function getItems() {
-  const from = events = [];
+  const from = [];
+  // A function, for jQuery copies objects.
+  const owner = () => {};
+  lists.set(owner, from);
   return new Promise((resolve, reject) => {
-    $.ajax(url, { dataType: 'json' })
+    $.ajax(url, { dataType: 'json', owner })
       .done((data, status, { status: code, statusText, readyState, responseJSON }) => {
         from.push(['done', status, code, statusText, readyState, typeof responseJSON]);
         resolve(data);
