@@ -20,7 +20,7 @@ test('bye off: everything as it was, then one question now and then', async () =
   assert.equal(HOOK in page.window, false);
   assert.equal(page.listening(), 0);
   assert.equal(page.stream.open, false);
-  assert.equal([...page.clock.due.values()].filter(({ worker }) => !worker).length, 1);
+  assert.equal([...page.clock.due.values()].filter(({ owner }) => owner === page).length, 1);
   page.reply = () => new Response('{"mode":"off"}');
   await page.clock.pass(10100);
   assert.equal(page.asked('/__pollcast/mode'), 1);

@@ -66,12 +66,16 @@ class Clock {
   serial = 0;
   due = new Map();
 
-  set = (fn, ms = 0, repeat = false, args = [], worker = false) => {
-    this.due.set(++this.serial, { at: this.at + Math.max(ms, 1), fn, ms, repeat, args, worker });
+  set = (fn, ms = 0, repeat = false, args = [], owner = null) => {
+    this.due.set(++this.serial, { at: this.at + Math.max(ms, 1), fn, ms, repeat, args, owner });
     return this.serial;
   };
 
   clear = (id) => this.due.delete(id);
+
+  forget(owner) {
+    for (const [id, timer] of this.due) if (timer.owner === owner) this.due.delete(id);
+  }
 
   /** Moves on by `ms`, running what falls due, each with its microtasks. */
   async pass(ms) {
@@ -156,10 +160,16 @@ function channel() {
 /** The worker that all pages of a browser share: `connect()` is what `new SharedWorker` does. */
 class Shared {
   constructor(page) {
-    const { clock, window } = page;
+    this.page = page;
+    this.begin();
+  }
+
+  begin() {
+    const { clock, window } = this.page;
+    this.ports = [];
     this.scope = {
-      fetch: (input, init) => page.network(input, init),
-      setTimeout: (fn, ms, ...args) => clock.set(fn, ms, false, args, true),
+      fetch: (input, init) => this.page.network(input, init),
+      setTimeout: (fn, ms, ...args) => clock.set(fn, ms, false, args, this),
       clearTimeout: clock.clear,
     };
     const names = ['self', 'performance', 'Date', 'Math'];
@@ -169,8 +179,16 @@ class Shared {
 
   connect() {
     const [port, other] = channel();
+    this.ports.push(other);
     this.scope.onconnect({ ports: [other] });
     return port;
+  }
+
+  /** As with the process that ran it: nobody is told. Who connects from now on gets a new one. */
+  die() {
+    for (const port of this.ports) port.close();
+    this.page.clock.forget(this);
+    this.begin();
   }
 }
 
@@ -178,6 +196,8 @@ export class Page {
   clock = new Clock();
   /** Requests that reached the network: {method, url, headers}. */
   seen = [];
+  /** Its ends of the channels to the worker. */
+  ports = [];
   /** Streams that were opened, in order. */
   streams = [];
   /** What the network says; a test replaces or changes it. */
@@ -187,13 +207,21 @@ export class Page {
   accept = () => null;
   listeners = new Map();
 
-  constructor({ config, change, search = '', hidden = false } = {}) {
+  /** `beside`: another page of the same browser. */
+  constructor({ config, change, search = '', hidden = false, beside } = {}) {
+    if (beside) this.clock = beside.clock;
     this.document = this.target({ hidden, baseURI: BASE + '/', currentScript: null });
     this.window = this.target(this.globals(search));
     this.nativeFetch = this.window.fetch;
     // Functions made from text can't import.
     this.text = source(config, change).replace(/\bimport\(/g, 'W.imported(');
-    this.worker = new Shared(this);
+    this.worker = beside ? beside.worker : new Shared(this);
+  }
+
+  /** Nothing of it runs any more, and it says no goodbye. */
+  crash() {
+    this.clock.forget(this);
+    for (const port of this.ports) port.close();
   }
 
   load() {
@@ -247,8 +275,8 @@ export class Page {
       fetch: function fetch(input, init) {
         return page.network(input, init);
       },
-      setTimeout: (fn, ms, ...args) => clock.set(fn, ms, false, args),
-      setInterval: (fn, ms, ...args) => clock.set(fn, ms, true, args),
+      setTimeout: (fn, ms, ...args) => clock.set(fn, ms, false, args, page),
+      setInterval: (fn, ms, ...args) => clock.set(fn, ms, true, args, page),
       clearTimeout: clock.clear,
       clearInterval: clock.clear,
       queueMicrotask,
@@ -256,7 +284,9 @@ export class Page {
       Navigator,
       XMLHttpRequest: nativeXhr((method, url, headers) => page.network(url, { method, headers })),
       SharedWorker: function SharedWorker() {
-        return { port: page.worker.connect() };
+        const port = page.worker.connect();
+        page.ports.push(port);
+        return { port };
       },
       imported: async () => {
         const { performance, Date, Math } = page.window;

@@ -1,4 +1,4 @@
-// The life of a page: away and back (back/forward cache), frozen, hidden, on a plain host name, opened again after long.
+// The life of a page: away and back (back/forward cache), frozen, hidden, on a plain host name, after a jump in time.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import http from 'node:http';
 import { openPage } from './lib/browser.mjs';
 import { isPushed, shows, write } from './lib/items.mjs';
 import { unableWithout } from './lib/pollcast.mjs';
@@ -49,14 +50,53 @@ test('a tab that holds the stream crashes: the others are pushed again', { skip 
   await until('one stream is left', async () => await streams(here) === 1);
 });
 
-test('two apps on one host, each behind a prefix of its own', { skip }, async (t) => {
-  const here = await world(t, { admin });
-  const other = await world(t, { admin, top: { prefix: '/app/__push' } });
-  const person = await here.browser.person();
-  const one = await here.open(person, path);
-  await isPushed(one, here.origin, 3 * everyMs);
-  const two = await other.open(await other.browser.person(), path);
-  await isPushed(two, other.origin, 3 * everyMs);
+/** One host, two apps: `/one/…` and `/two/…`, as a proxy in front would have them. */
+async function front(t, bases) {
+  const server = http.createServer((request, response) => {
+    const { hostname: host, port } = new URL(bases[request.url.startsWith('/one/') ? 0 : 1]);
+    const { method, url, headers } = request;
+    const onward = http.request({ host, port, method, path: url, headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    onward.on('error', () => response.destroy());
+    response.on('close', () => onward.destroy());
+    request.pipe(onward);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => { server.closeAllConnections(); server.close(); });
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
+test('two apps on one host, each behind a prefix of its own: a stream each', { skip }, async (t) => {
+  const apps = [];
+  for (const name of ['one', 'two']) {
+    const watch = [{ name: 'api', path: `/${name}/api/**`, mode: 'push' }];
+    const app = await world(t, { admin, top: { prefix: `/${name}/__pollcast` }, watch });
+    app.origin.route(`/${name}/`, (request, response) => {
+      response.writeHead(200, { 'content-type': 'text/html' }).end(`<!doctype html><head><link rel=icon href="data:,">
+        <script>setInterval(async () => {
+          document.title = (await (await fetch('/${name}/api/items')).json()).version; }, ${everyMs})</script></head>`);
+    });
+    app.origin.route(`/${name}/api/items`, (request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ version: app.origin.items.length }));
+    });
+    apps.push(app);
+  }
+  const base = await front(t, apps.map((app) => app.base));
+  const person = await apps[0].browser.person();
+  const tabs = [];
+  for (const path of ['/one/', '/two/', '/one/', '/two/']) tabs.push(await openPage(person, base + path));
+  for (const [n, { page }] of tabs.entries()) {
+    const { origin } = apps[n % 2];
+    const state = () => page.evaluate(() => globalThis.pollcast.topics()[0]?.state);
+    await until('a tab is pushed', async () => await state() === 'pushed', 30_000);
+    const { id } = origin.add('for one app only');
+    await until('it shows', async () => Number(await page.title()) > id);
+  }
+  for (const app of apps) await until('one stream for each app', async () => await streams(app) === 1);
+  for (const { log } of tabs) assert.deepEqual(log.faults(), []);
 });
 
 // What is taken from the page before any script runs.
@@ -98,6 +138,8 @@ const policies = {
   "script-src 'nonce-abc'": 0,
   "require-trusted-types-for 'script'; trusted-types 'none'": 0,
   "default-src 'self'": 0,
+  // Not a policy about scripts, but one about what a document may load at all.
+  isolated: 0,
 };
 
 test('policies: pushed all the same, and nothing on the console', { skip }, async (t) => {
@@ -109,7 +151,9 @@ test('policies: pushed all the same, and nothing on the console', { skip }, asyn
       response.writeHead(200, { 'content-type': 'text/javascript' }).end(poll);
     });
     here.origin.route('/page', (request, response) => {
-      response.writeHead(200, { 'content-type': 'text/html', 'content-security-policy': policy });
+      const isolation = { 'cross-origin-embedder-policy': 'require-corp', 'cross-origin-opener-policy': 'same-origin' };
+      const fields = policy === 'isolated' ? isolation : { 'content-security-policy': policy };
+      response.writeHead(200, { 'content-type': 'text/html', ...fields });
       const icon = '<link rel=icon href="data:,">';
       response.end(`<!doctype html><head>${icon}<script nonce=abc src=/poll.js></script></head>`);
     });

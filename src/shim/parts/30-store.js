@@ -171,7 +171,7 @@ let tabs = null;
 
 function openTabs() {
   if (tabs || !W.BroadcastChannel) return;
-  tabs = new W.BroadcastChannel('pollcast');
+  tabs = new W.BroadcastChannel('pollcast' + CONFIG.prefix);
   tabs.onmessage = guard(distrust);
 }
 

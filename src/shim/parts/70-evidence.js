@@ -56,7 +56,8 @@ function weigh(topic, query, timer, ours) {
   // Proves nothing: we made the app ask, or its timers are throttled.
   if (ours || at - topic.refreshed < REFRESH_MS || D.hidden) return void (source.gap = 0);
   if (isLoop(topic, source, timer, at)) return;
-  if (topic.polled && isRush(topic, source, gap)) return;
+  // After a write an app reads at once, and the network answers: no spin, however often.
+  if (topic.polled && topic.seen === generation && isRush(topic, source, gap)) return;
   const every = again ? cadence(source, gap, query, timer, at) : 0;
   // A person's request breaks the row of three.
   source.gap = at - person.acted < PERSON_MS ? 0 : gap;

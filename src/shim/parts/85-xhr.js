@@ -52,10 +52,10 @@ function installXhr() {
       call();
       guard(() => it.headers && it.headers.append(name, value))();
     }),
-    wrap('overrideMimeType', (it, call, self) => {
+    wrap('overrideMimeType', (it, call, self, [mime]) => {
       if (it.at > 2) wrongState();
       call();
-      it.mime = true;
+      it.mime = mime;
       requests.set(self, it);
     }),
     wrap('getResponseHeader', (it, call, self, [name]) => {
@@ -80,6 +80,10 @@ function installXhr() {
     refused('withCredentials', 1, 'set'),
   ].every(Boolean);
 }
+
+/** True if another media type than the origin's shows: htmx always says `text/html`, which doesn't. */
+const isOdd = ({ mime }, self) =>
+  mime && !(isText(self) && /^[\w/.+-]+( *; *charset="?utf-?8"?)?$/i.test(mime) && !/xml/i.test(mime));
 
 const fieldsOf = ({ got }) => got ? [...new Headers(got.headers)] : [];
 const textOf = ({ at, got }) => at > 2 && got ? got.body.replace(/^\ufeff/, '') : '';
@@ -138,7 +142,7 @@ function onSend(it, call, self, [body]) {
   it.sent = true;
   try {
     const { url, method, headers } = it;
-    const odd = it.odd || it.mime || read(self, 'responseType') === 'document';
+    const odd = it.odd || isOdd(it, self) || read(self, 'responseType') === 'document';
     const credentials = read(self, 'withCredentials') && 'include';
     const ask = inspect(url, { method, headers, body, credentials, mode: odd && 'odd' });
     if (ask && ask.write) {
@@ -229,7 +233,7 @@ const onState = guard(({ currentTarget: self }) => {
   const redirected = read(self, 'responseURL') !== it.url;
   const state = judge({ status, statusText, redirected, headers }, plan);
   if (state) {
-    if (isText(self) && !it.mime && !plan.unfit.test(headers.get('content-type'))) {
+    if (isText(self) && !isOdd(it, self) && !plan.unfit.test(headers.get('content-type'))) {
       const text = read(self, 'responseText');
       // It stands for what couldn't be read, too.
       if (!text.includes('\ufffd')) state.body = text;

@@ -262,7 +262,11 @@ function onHello(conn, hello) {
     for (const view of views) {
       if (view.on !== before) continue;
       const fits = !conn.fresh && hello.epoch === before.hello.epoch && serves(conn, view);
-      if (!fits) end(view);
+      if (!fits) {
+        end(view);
+        // Its page comes back at once, with the same wishes.
+        notBefore = Math.max(notBefore, now() + REOPEN_MS / 2);
+      }
       view.on = conn;
       for (const entry of view.entries.values()) entry.told = false;
     }

@@ -19,11 +19,11 @@ function byFetch() {
 function byXhr() {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
-    xhr.onload = () => (xhr.status === 200 ? resolve(JSON.parse(xhr.responseText)) : reject(new Error('status')));
+    xhr.onload = () => (xhr.status === 200 ? resolve(xhr.responseText) : reject(new Error('status')));
     xhr.onerror = () => reject(new Error('network'));
     xhr.open('GET', '/api/items');
     xhr.send();
-  });
+  }).then(JSON.parse);
 }
 
 const get = query.get('by') === 'xhr' ? byXhr : byFetch;
