@@ -3,7 +3,8 @@
 // `parts`: the names that people know and the installed packages behind them. `alias`: what the app's imports mean in
 // this row. `by`: who shows a change before the app's interval is over: `library` (its own refresh), `timer` (its own
 // timer, run now), `tick` (nobody: its next look, answered in the page), `network` (left alone). `firefox`: there too.
-// `known`: where the app's behaviour differs from that without Pollcast, and why → compare.mjs.
+// `known`: where the app's behaviour differs from that without Pollcast, and why → compare.mjs;
+// `sometimes`: if the timing is so.
 
 const react17 = { react: 'react-v17', 'react-dom': 'react-dom-v17', mount: './apps/mount-render.js' };
 const react18 = { react: 'react-v18', 'react-dom': 'react-dom-v18', mount: './apps/mount-root.js' };
@@ -111,6 +112,7 @@ export const rows = [
     id: 'angular', app: 'angular.js', by: 'timer', ...angular, chunked: true,
     parts: [['Angular HttpClient', '@angular/common'], ['RxJS timer', 'rxjs'], ['zone.js', 'zone.js']],
     known: [{
+      sometimes: true,
       match: /^requests: only with Pollcast .*"type":"DownloadProgress",[^}]*"total":false/,
       reason: 'where the origin sends an answer without its length, one that Pollcast held has it, and progress'
         + ' events tell it.',

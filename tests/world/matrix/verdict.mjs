@@ -20,7 +20,7 @@ export function verdict(row, { direct, through, alone }) {
   const faults = Object.keys(hoped).filter((key) => seen[key] !== hoped[key])
     .map((key) => `${key}: ${seen[key]}, should be ${hoped[key]} (${through.pushed} of 3 changes pushed)`);
   if (direct.pushed > 1) faults.push('without Pollcast changes should wait for the next look');
-  const ended = known.filter(({ match }) => !found.some((line) => match.test(line)));
+  const ended = known.filter(({ match, sometimes }) => !sometimes && !found.some((line) => match.test(line)));
   faults.push(...unknown, ...lapses(direct.log), ...lapses(through.log));
   faults.push(...ended.map(({ match }) => `known, and no longer there: ${match}`));
   return { ...seen, faults };
