@@ -151,6 +151,7 @@ test('what only the network can answer goes there', async () => {
   const page = await vouched();
   const Xhr = page.window.XMLHttpRequest;
   const field = (xhr, ...pair) => (xhr.open('GET', '/api/x'), xhr.setRequestHeader(...pair));
+  const as = (xhr, mime) => (xhr.overrideMimeType(mime), xhr.open('GET', '/api/x'));
   const cases = {
     'a part': (xhr) => field(xhr, 'range', 'bytes=0-1'),
     'conditional': (xhr) => field(xhr, 'if-match', '"a"'),
@@ -158,7 +159,9 @@ test('what only the network can answer goes there', async () => {
     'a password': (xhr) => xhr.open('GET', '/api/x', true, 'me', 'secret'),
     'synchronous': (xhr) => xhr.open('GET', '/api/x', false),
     'synchronous, undefined': (xhr) => xhr.open('GET', '/api/x', undefined),
-    'a media type of its own': (xhr) => (xhr.overrideMimeType('a/b'), xhr.open('GET', '/api/x')),
+    'another charset': (xhr) => as(xhr, 'text/plain; charset=x-user-defined'),
+    'XML': (xhr) => as(xhr, 'text/xml'),
+    'a blob of another type': (xhr) => (as(xhr, 'text/html'), (xhr.responseType = 'blob')),
     'a document': (xhr) => (xhr.open('GET', '/api/x'), (xhr.responseType = 'document')),
     'HEAD': (xhr) => xhr.open('HEAD', '/api/x'),
   };
@@ -168,6 +171,15 @@ test('what only the network can answer goes there', async () => {
     xhr.send();
     await page.clock.pass(1);
     assert.equal(page.asked(), 1, name);
+  }
+  // What htmx says of all its requests changes nothing in a text.
+  for (const mime of ['text/html', 'a/b; charset=UTF-8']) {
+    const text = new Xhr();
+    as(text, mime);
+    text.send();
+    await page.clock.pass(1);
+    assert.equal(page.asked(), 0, mime);
+    assert.equal(text.responseText, '{"n":1}');
   }
   const xhr = new Xhr();
   xhr.open('GET', '/api/x');
