@@ -124,6 +124,46 @@ test('the events and states of a local answer', async () => {
   assert.equal(page.asked(), 0);
 });
 
+test('JSON that is false, zero, null or empty; and none of it once aborted', async () => {
+  for (const body of ['false', '0', 'null', '""', '{bad', '{"n":[1]}']) {
+    const page = new Page();
+    page.state.body = body;
+    page.load();
+    await page.vouched();
+    const xhr = await page.xhr('/api/x', (it) => (it.responseType = 'json')).done;
+    const want = body === '{bad' ? null : JSON.parse(body);
+    assert.deepEqual(xhr.response, want);
+    assert.equal(xhr.response, xhr.response, 'the same each time');
+    xhr.abort();
+    assert.equal(xhr.response, null);
+    assert.equal(page.asked(), 0);
+  }
+});
+
+test('a loop and a long poll by XMLHttpRequest are left alone', async () => {
+  const page = new Page().load();
+  let rounds = 0;
+  const again = () => page.xhr('/api/x', (it) => it.addEventListener('load', () => {
+    if (rounds++ < 50) again();
+  }));
+  again();
+  await page.clock.pass(5000);
+  assert.equal(rounds, 51);
+  assert.equal(page.asked(), 51);
+  poll(page);
+  await page.clock.pass(20000);
+  assert.equal(page.streams.length, 0, 'the loop is remembered');
+  const slow = new Page();
+  slow.reply = async ({ marked }) => {
+    await new Promise((resolve) => slow.clock.set(resolve, 6000));
+    return slow.answer(marked);
+  };
+  slow.load();
+  poll(slow, undefined, 8000);
+  await slow.clock.pass(60000);
+  assert.equal(slow.streams.length, 0, 'held back by the origin');
+});
+
 test('a marked answer does not show its mark', async () => {
   const page = new Page().load();
   const seen = [];
