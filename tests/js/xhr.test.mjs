@@ -242,6 +242,27 @@ test('XML and other charsets are left to the network', async () => {
   }
 });
 
+test('what a handler of a write reads is the origin’s', async () => {
+  const ends = {
+    'at readyState 4': (xhr, ask) => xhr.addEventListener('readystatechange',
+      () => xhr.readyState === 4 && ask()),
+    'at load': (xhr, ask) => xhr.addEventListener('load', ask),
+    'aborted': (xhr, ask) => (xhr.addEventListener('abort', ask), xhr.send(), xhr.abort()),
+    'opened anew': (xhr, ask) => (xhr.send(), xhr.open('GET', '/other'), ask()),
+  };
+  for (const [name, end] of Object.entries(ends)) {
+    const page = await vouched();
+    const xhr = new page.window.XMLHttpRequest();
+    xhr.open('POST', '/api/w');
+    // Node calls listeners in the order of their coming; browsers call ours first.
+    if (!/readyState/.test(name)) end(xhr, () => page.xhr());
+    if (xhr.readyState === 1 && !/anew/.test(name)) xhr.send();
+    if (/readyState/.test(name)) end(xhr, () => page.xhr());
+    await page.clock.pass(1);
+    assert.equal(page.asked(), 1, name);
+  }
+});
+
 test('a write by XMLHttpRequest: then the origin itself', async () => {
   const page = await vouched();
   const xhr = new page.window.XMLHttpRequest();
@@ -252,6 +273,33 @@ test('a write by XMLHttpRequest: then the origin itself', async () => {
   await page.xhr().done;
   assert.equal(page.asked(), 1);
   assert.equal(page.untouched(), false);
+});
+
+test('what a person asked for once may have been a write, whatever its URL is', async () => {
+  for (const url of ['/api/logout', { toString: () => '/api/logout' }]) {
+    const page = await vouched();
+    page.emit(page.window, 'click');
+    await page.xhr(url).done;
+    page.seen.length = 0;
+    await page.xhr().done;
+    assert.equal(page.asked(), 1);
+  }
+});
+
+test('another host that refuses the mark: one poll fails, the next go without it', async () => {
+  const page = new Page();
+  page.document.currentScript = { src: 'http://api.test/__pollcast/shim.js', remove() {} };
+  page.reply = ({ marked }) => {
+    if (marked) throw new TypeError('refused');
+    return page.answer(false);
+  };
+  page.load();
+  const ends = [];
+  page.window.setInterval(() => page.xhr('http://api.test/api/x').done.then(
+    ({ status }) => ends.push(status)), 2000);
+  await page.clock.pass(20100);
+  assert.deepEqual(ends.slice(0, 3), [200, 0, 200]);
+  assert.ok(ends.length > 8 && ends.slice(2).every((status) => status === 200));
 });
 
 test('aborted before, during, after; opened anew in a handler', async () => {

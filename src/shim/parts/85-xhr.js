@@ -12,8 +12,8 @@ const { addEventListener, dispatchEvent } = W.EventTarget.prototype;
 const { Event, ProgressEvent, DOMException } = W;
 
 /**
- * Opened objects → {url, method, headers, odd, mime, sent, plan: while the network answers; at:
- * readyState of a local answer, got: what it shows, value: its `response`}.
+ * Opened objects → {url, method, headers, odd, mime, sent, write, plan: while the network answers;
+ * at: readyState of a local answer, got: what it shows, value: its `response`}.
  */
 const requests = new WeakMap();
 /** Media types of which the text isn't plain UTF-8, or not all. */
@@ -114,10 +114,12 @@ function onOpen(old, call, self, [method, url, ...rest]) {
   }
   guard(() => {
     kept.delete(self);
+    // Something else would be asked for its text twice.
     if (typeof url === 'string' || url instanceof URL) it.url = withoutHash(url);
     // Any third argument that isn't true means synchronous, undefined too; then user and password.
-    it.odd = (rest.length && !rest[0]) || rest[1] != null || rest[2] != null;
+    it.odd = !it.url || (rest.length && !rest[0]) || rest[1] != null || rest[2] != null;
     if (old.plan) onSettled(old.plan, false);
+    if (old.write) wrote();
     // The object beneath is still open from last time, and said nothing.
     if (old.at >= 0 && old.at !== 1) tellState(self);
   })();
@@ -138,16 +140,16 @@ function onSend(it, call, self, [body]) {
     const { url, method, headers } = it;
     const odd = it.odd || it.mime || read(self, 'responseType') === 'document';
     const credentials = read(self, 'withCredentials') && 'include';
-    const ask = inspect(url, { method, headers, body, credentials, mode: odd && 'odd' });
-    if (ask && ask.write) {
-      noteWriter();
-      addEventListener.call(self, 'loadend', guard(wrote), { once: true });
-    } else if (ask) {
+    const ask = inspect(url || '/', { method, headers, body, credentials, mode: odd && 'odd' });
+    if (ask) {
+      if (ask.write) noteWriter();
       ask.unfit = whole ? UNFIT : /^/;
-      const plan = decide(ask);
+      const plan = ask.write ? { ...ask } : decide(ask);
       if (plan.local) return void begin(self, it, plan);
-      it.plan = plan;
-      // Capturing: the first to hear, so that what the app asks next is known to follow an answer.
+      it.write = plan.write;
+      plan.write = false;
+      if (!ask.write) it.plan = plan;
+      // Capturing: the first to hear, before the app asks again.
       addEventListener.call(self, 'readystatechange', onState, true);
       if (plan.mark) {
         serve(self);
@@ -201,9 +203,12 @@ function begin(self, it, { topic, local }) {
 /** What the network says: as 80-fetch's onAnswer(), once all of it is here. */
 const onState = guard(({ currentTarget: self }) => {
   const it = requests.get(self);
-  const { plan } = it;
-  if (!active || !plan || read(self, 'readyState') < 4) return;
-  it.plan = null;
+  const { plan, write } = it;
+  if (!active || read(self, 'readyState') < 4) return;
+  it.plan = it.write = null;
+  // What the app reads next must know of it.
+  if (write) wrote();
+  if (!plan) return;
   const [status, statusText] = [read(self, 'status'), read(self, 'statusText')];
   // After the app has seen the answer.
   const settle = (answered) => later(() => onSettled(plan, answered), 0);
