@@ -12,7 +12,7 @@ const { addEventListener, dispatchEvent } = W.EventTarget.prototype;
 const { Event, ProgressEvent, DOMException } = W;
 
 /**
- * Opened objects → {url, method, headers, odd, mime, sent, write, plan: while the network answers;
+ * Opened objects → {url, method, headers, odd, mime, sent; write, plan: while the network answers;
  * at: readyState of a local answer, got: what it shows, value: its `response`}.
  */
 const requests = new WeakMap();
