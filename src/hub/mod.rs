@@ -6,10 +6,12 @@
 
 mod demoted;
 mod farewell;
+mod fresh;
 mod keep;
 mod mailbox;
 mod members;
 mod revoke;
+mod revoked;
 mod state;
 mod subscriber;
 mod topic;
@@ -30,6 +32,7 @@ use arc_swap::ArcSwap;
 use keep::Keep;
 use mailbox::Mailbox;
 use members::Members;
+use revoked::Revoked;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -72,6 +75,8 @@ pub struct Wish {
     pub have: Option<StateHash>,
     /// How often the app polls.
     pub every: Duration,
+    /// When its request came.
+    pub asked: Instant,
 }
 
 /// The stream cap is reached.
@@ -104,6 +109,8 @@ struct Inner {
     keep: Keep,
     /// Which topics each identity subscribes to.
     members: Members,
+    /// Whom the origin refused lately, or gave another name.
+    revoked: Revoked,
     /// Watches that must not be shared.
     demoted: ArcSwap<BTreeMap<String, Demoted>>,
     /// Highest number of a state of any topic that was forgotten. A topic that is made again goes
@@ -149,6 +156,7 @@ impl Hub {
             open: AtomicUsize::new(0),
             keep: Keep::default(),
             members: Members::default(),
+            revoked: Revoked::default(),
             demoted: ArcSwap::default(),
             newest: AtomicU64::new(0),
             outcasts: Mutex::default(),
@@ -206,29 +214,6 @@ impl Hub {
     #[must_use]
     pub fn knows(&self, key: TopicKey) -> bool {
         self.0.topics().contains_key(&key)
-    }
-
-    /// The state, if it may answer a request of this identity that came now: verified within
-    /// `collapse_max_age`, after the last hint that touches the topic, and after the identity's
-    /// last write.
-    #[must_use]
-    pub fn fresh(&self, key: TopicKey, identity: IdentityId) -> Option<(Arc<Snapshot>, Position)> {
-        let topic = self.0.topics().get(&key).map(Arc::clone)?;
-        let oldest = Instant::now().checked_sub(self.0.settings.load().poll.collapse_max_age)?;
-        let wrote = locked(&self.0.wrote).get(&identity).copied();
-        topic.fresh(identity, wrote.map_or(oldest, |wrote| wrote.max(oldest)))
-    }
-
-    /// A write by this identity came back: what it reads from now on includes the write.
-    pub fn wrote(&self, identity: IdentityId) {
-        const ENOUGH: usize = 1024;
-        let now = Instant::now();
-        let max_age = self.0.settings.load().poll.collapse_max_age;
-        let mut wrote = locked(&self.0.wrote);
-        if wrote.len() >= ENOUGH {
-            wrote.retain(|_, at| now.saturating_duration_since(*at) <= max_age);
-        }
-        wrote.insert(identity, now);
     }
 
     /// Something says that topics may have changed: polls those that `touches` picks and somebody
@@ -357,7 +342,16 @@ impl Inner {
             None => self.create(&mut topics, wish.key, wish.about.clone()),
         };
         match topic {
-            Some(topic) => topic.subscribe(self, wish, (index, mailbox)),
+            Some(topic) => {
+                let (identity, asked) = (wish.identity, wish.asked);
+                let slot = topic.subscribe(self, wish, (index, mailbox));
+                // The stream's request was on its way when the origin refused them.
+                let revoked = self.revoked.of(identity).filter(|(since, _)| *since >= asked);
+                if let Some((_, reason)) = revoked {
+                    topic.dismiss(self, Some(identity), reason);
+                }
+                slot
+            }
             None if self.is_outdated(&wish.about) => subscriber::Slot::refused("anew"),
             None => subscriber::Slot::refused("limit"),
         }

@@ -14,6 +14,8 @@ impl Hub {
     /// Ends all subscriptions of an identity, for this reason. What it was shown doesn't count any
     /// more.
     pub fn dismiss(&self, identity: IdentityId, reason: &'static str) -> Dismissed {
+        let term = self.0.settings.load().poll.reauthorize;
+        self.0.revoked.note(identity, reason, term);
         let keys = self.0.members.of(identity);
         let topics: Vec<Arc<Topic>> = {
             let topics = self.0.topics();

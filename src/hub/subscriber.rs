@@ -118,11 +118,6 @@ impl Subscriber {
     /// The event about a slot, if there is anything new.
     fn event(&mut self, index: usize) -> Option<Frame> {
         let slot = self.slots.get_mut(index)?;
-        if let Some(reason) = self.mailbox.ended(index)
-            && matches!(slot.0, Seat::Taken(_))
-        {
-            slot.0 = Seat::Leaving(reason);
-        }
         let taken = match &mut slot.0 {
             Seat::Left => return None,
             Seat::Leaving(reason) => {
@@ -139,8 +134,11 @@ impl Subscriber {
         let held = taken.held.filter(|_| !unsaid);
         match taken.topic.news(taken.id, (held, taken.told), taken.bound(), self.view) {
             News::Nothing => None,
-            News::Gone(reason) => {
+            News::Gone => {
                 slot.0 = Seat::Left;
+                // Whoever ends a subscription says why before anybody sees that it has ended.
+                let reason = self.mailbox.ended(index).unwrap_or("unwatchable");
+                self.anew |= reason == "anew";
                 Some(self.frame("gone", index, frames::reason(reason, None)))
             }
             News::Stale(stale) => {

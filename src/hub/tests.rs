@@ -134,7 +134,16 @@ impl Rig {
         let request = PollRequest::new(Target::new(path, &[], 0), &Self::fields(), 0);
         let (key, about) = (self.key(path), self.about(path));
         let identity = self.asker().identity;
-        Wish { key, identity, own: None, about, request, have, every: SECOND }
+        Wish {
+            key,
+            identity,
+            own: None,
+            about,
+            request,
+            have,
+            every: SECOND,
+            asked: Instant::now(),
+        }
     }
 
     fn asker(&self) -> Asker {

@@ -105,7 +105,7 @@ pub enum News {
     /// Not to be answered locally.
     Stale(Stale),
     /// Not on this stream any more.
-    Gone(&'static str),
+    Gone,
     /// To a state: event name and bytes, its hash and number.
     State(&'static str, Bytes, (StateHash, u64)),
 }
@@ -146,10 +146,12 @@ impl Topic {
     /// after `oldest` and after the last hint.
     pub fn fresh(
         &self,
+        hub: &Inner,
         identity: IdentityId,
         oldest: Instant,
     ) -> Option<(Arc<Snapshot>, Position)> {
-        let state = locked(&self.state);
+        let mut state = locked(&self.state);
+        state.revoke(hub, identity);
         let standing = state.standing(identity, Instant::now());
         let (snapshot, seq, verified) = state.states.verified()?;
         let fresh = verified > oldest && state.hinted.is_none_or(|hinted| verified > hinted);
@@ -194,7 +196,7 @@ impl Topic {
         let now = Instant::now();
         let (identity, after) = match state.subs.get(&id) {
             Some(sub) => (sub.identity, sub.after),
-            None => return News::Gone("unwatchable"),
+            None => return News::Gone,
         };
         let standing = state.standing(identity, now);
         if state.vouches((standing, after), held, bound, now) {
@@ -278,6 +280,15 @@ impl State {
     /// How an identity stands; of a topic of its own it sees all.
     fn standing(&self, identity: IdentityId, now: Instant) -> Standing {
         self.leases.as_ref().map_or(Standing::Sees, |leases| leases.standing(identity, now))
+    }
+
+    /// What an identity was shown before the origin refused it gives it nothing.
+    fn revoke(&mut self, hub: &Inner, identity: IdentityId) {
+        if let Some(leases) = &mut self.leases
+            && let Some((since, _)) = hub.revoked.of(identity)
+        {
+            leases.revoke(identity, since);
+        }
     }
 
     /// True if beats may vouch for what a subscription holds: the present state (which it holds or

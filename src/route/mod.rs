@@ -88,9 +88,17 @@ pub fn pushed(config: &Config, path: &str) -> Option<usize> {
 }
 
 /// A GET that asks for the whole representation, without a body and without an upgrade: only such a
-/// one can be a poll.
+/// one can be a poll. Nor may `Connection` take fields away: a key has them, and the origin would
+/// not see them.
 fn plain_get(headers: &HeaderMap) -> bool {
-    !headers.contains_key(header::RANGE)
+    let options = headers.get_all(header::CONNECTION).iter();
+    let mut options = options.flat_map(|line| line.as_bytes().split(|b| *b == b','));
+    let known = |option: &[u8]| {
+        let plain: [&[u8]; 4] = [b"", b"close", b"keep-alive", b"te"];
+        plain.iter().any(|plain| plain.eq_ignore_ascii_case(option.trim_ascii()))
+    };
+    options.all(known)
+        && !headers.contains_key(header::RANGE)
         && !headers.contains_key(header::UPGRADE)
         && !headers.contains_key(header::TRANSFER_ENCODING)
         && headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0")

@@ -39,7 +39,15 @@ fn only_plain_gets_are_watched() {
     assert_eq!(decide_with("HEAD", "/api/x", &[]), Decision::Pass);
     assert_eq!(decide_with("POST", "/api/x", &[]), Decision::Write);
     assert_eq!(decide_with("POST", "/other", &[]), Decision::Write);
-    for field in [("range", "bytes=0-1"), ("upgrade", "websocket"), ("content-length", "3")] {
+    for option in ["close", "Keep-Alive", "keep-alive, TE", ""] {
+        assert_eq!(decide_with("GET", "/api/x", &[("connection", option)]), watched(Mark::None));
+    }
+    for field in [
+        ("range", "bytes=0-1"),
+        ("upgrade", "websocket"),
+        ("content-length", "3"),
+        ("connection", "close, accept"),
+    ] {
         assert_eq!(decide_with("GET", "/api/x", &[field]), Decision::Pass, "{field:?}");
     }
 }

@@ -1,6 +1,11 @@
 //! Cookies of a request and of a response, as far as identity needs them.
 
-use http::{HeaderMap, header};
+mod expiry;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// W3C Clear Site Data: what a logout may say instead of naming each cookie.
+pub const CLEAR: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// The pairs of all `Cookie` fields, in order. A pair that isn't UTF-8 is compared by its raw
 /// bytes.
@@ -79,25 +84,33 @@ fn is_like(known: &[u8], name: &[u8]) -> bool {
     known == name || name.contains(&b'%') || folded(known) == folded(name)
 }
 
-/// Name and value of each `Set-Cookie` field.
-fn set(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    headers.get_all(header::SET_COOKIE).iter().map(|value| {
-        let value = value.as_bytes();
-        split(value.split(|b| *b == b';').next().unwrap_or_default().trim_ascii())
-    })
+/// True if the answer gives an identity cookie a value that the request did not carry, or takes it
+/// away: whoever sent the request is then someone else, and polling in their name could end their
+/// session (rotation).
+pub fn changes_identity(names: &[String], request: &HeaderMap, response: &HeaderMap) -> bool {
+    let lines = response.get_all(header::SET_COOKIE).iter().map(HeaderValue::as_bytes);
+    let mut set = lines.filter(|line| is_identity(names, cookie_of(line).0));
+    let known = |line: &[u8]| pairs(request).any(|pair| pair == cookie_of(line));
+    let changed = set.any(|line| !known(line) || expiry::is_over(line, super::unix_ms() / 1000));
+    let theirs = || pairs(request).any(|(name, _)| is_identity(names, name));
+    changed || (clears_all(response) && theirs())
 }
 
-/// True if the answer gives an identity cookie a value that the request did not carry: whoever sent
-/// the request is then someone else, and polling in their name could end their session (rotation).
-pub fn changes_identity(names: &[String], request: &HeaderMap, response: &HeaderMap) -> bool {
-    set(response).any(|(name, value)| {
-        is_identity(names, name) && !pairs(request).any(|pair| pair == (name, value))
-    })
+/// Name and value of a `Set-Cookie` field.
+fn cookie_of(line: &[u8]) -> (&[u8], &[u8]) {
+    split(line.split(|b| *b == b';').next().unwrap_or_default().trim_ascii())
+}
+
+/// `Clear-Site-Data` with what takes cookies away.
+fn clears_all(response: &HeaderMap) -> bool {
+    let lines = response.get_all(&CLEAR).iter();
+    let kinds = lines.flat_map(|line| line.as_bytes().split(|b| *b == b','));
+    kinds.map(<[u8]>::trim_ascii).any(|kind| matches!(kind, b"\"cookies\"" | b"\"*\""))
 }
 
 /// True if a cookie of this name tells users apart.
-pub fn is_identity(names: &[String], name: &[u8]) -> bool {
-    names.iter().any(|known| known == "*" || known.as_bytes() == name)
+fn is_identity(names: &[String], name: &[u8]) -> bool {
+    names.iter().any(|known| known == "*" || is_like(known.as_bytes(), name))
 }
 
 fn split(pair: &[u8]) -> (&[u8], &[u8]) {
@@ -110,7 +123,6 @@ fn split(pair: &[u8]) -> (&[u8], &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn map(name: &http::HeaderName, values: &[&'static str]) -> HeaderMap {
         values.iter().map(|v| (name.clone(), HeaderValue::from_static(v))).collect()
@@ -194,5 +206,35 @@ mod tests {
         assert!(changes_identity(&all, &request, &ad));
         assert!(!changes_identity(&sid, &request, &ad));
         assert!(changes_identity(&sid, &HeaderMap::new(), &new));
+        let other_case = map(&header::SET_COOKIE, &["SID=2"]);
+        assert!(changes_identity(&sid, &request, &other_case));
+    }
+
+    #[test]
+    fn a_cookie_that_is_taken_away_is_noticed_though_its_value_stays() {
+        let sid = vec!["sid".to_owned()];
+        let request = map(&header::COOKIE, &["sid=1; ad=7"]);
+        for (line, want) in [
+            ("sid=1; Max-Age=0", true),
+            ("sid=1;path=/; max-age = -5 ;HttpOnly", true),
+            ("sid=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", true),
+            ("sid=1; expires=Thu, 01-Jan-70 00:00:10 GMT; Path=/", true),
+            ("sid=1; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT", false),
+            ("sid=1; Max-Age=60", false),
+            ("sid=1; Expires=Fri, 31 Dec 9999 23:59:59 GMT", false),
+            ("sid=1; Expires=never", false),
+            ("sid=1; Max-Age=x", false),
+            ("ad=7; Max-Age=0", false),
+        ] {
+            let response = map(&header::SET_COOKIE, &[line]);
+            assert_eq!(changes_identity(&sid, &request, &response), want, "{line}");
+        }
+        for (line, want) in
+            [("\"cache\", \"cookies\"", true), ("\"*\"", true), ("\"cache\"", false)]
+        {
+            let response = map(&CLEAR, &[line]);
+            assert_eq!(changes_identity(&sid, &request, &response), want, "{line}");
+            assert!(!changes_identity(&sid, &HeaderMap::new(), &response), "{line}");
+        }
     }
 }

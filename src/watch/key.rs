@@ -212,6 +212,8 @@ impl Keyer {
     pub fn key(&self, facts: Facts<'_>, identity: IdentityId) -> TopicKey {
         let mut hasher = Hasher::new_keyed(&self.secret);
         part(&mut hasher, facts.watch.as_bytes());
+        // Whoever has a learnt field and was keyed before it was learnt isn't one without it.
+        part(&mut hasher, &self.learnt.count(facts.watch).to_le_bytes());
         part(&mut hasher, facts.target.canonical().as_bytes());
         let own = facts.audience == Audience::Credential;
         match facts.audience {

@@ -16,6 +16,7 @@ mod target;
 mod vary;
 
 pub use answer::{Refusal, is_text, read};
+pub use cookies::CLEAR;
 pub use decode::decode;
 pub use gate::Gate;
 pub use key::{Facts, IdentityId, Keyer, TopicKey};

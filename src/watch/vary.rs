@@ -80,6 +80,12 @@ impl Learnt {
         self.0.load().get(watch).is_some_and(|names| names.contains(name))
     }
 
+    /// How many it has learnt for this watch.
+    #[must_use]
+    pub fn count(&self, watch: &str) -> usize {
+        self.0.load().get(watch).map_or(0, BTreeSet::len)
+    }
+
     /// Reads an answer's `Vary`; `is_in_key` says which (lower-case) fields the keys of this watch
     /// have, learnt ones included.
     pub fn read(
@@ -161,6 +167,28 @@ mod tests {
         }
         assert!(learnt.has("w", "user-agent"));
         assert!(!learnt.has("v", "user-agent"));
+    }
+
+    #[test]
+    fn who_was_keyed_before_a_field_was_learnt_is_not_one_without_it() {
+        use crate::config::{Audience, Config};
+        use crate::watch::{Facts, Keyer, Target};
+        let keyer = Keyer::new([0; 32], Config::new(http::Uri::from_static("http://o")).identity);
+        let target = Target::new("/a", &[], 0);
+        let key = |headers: HeaderMap| {
+            let audience = Audience::Credential;
+            let facts = Facts { watch: "w", audience, target: &target, headers: &headers };
+            keyer.key(facts, keyer.nobody())
+        };
+        let with = || {
+            let value = HeaderValue::from_static("10.0.0.1");
+            [(http::HeaderName::from_static("x-real-ip"), value)].into_iter().collect()
+        };
+        let early = key(with());
+        assert_eq!(early, key(HeaderMap::new()));
+        assert_eq!(keyer.varies("w", &vary("X-Real-IP")), Varies::Learnt);
+        assert_ne!(key(with()), key(HeaderMap::new()));
+        assert_ne!(early, key(HeaderMap::new()));
     }
 
     #[test]

@@ -122,6 +122,22 @@ async fn without_credentials_the_topic_is_nobodys() {
 }
 
 #[tokio::test]
+async fn the_plain_view_gives_a_page_only_what_the_origin_lets_it_read() {
+    let (site, app) = start().await;
+    site.say("/api/secret", Say::json("[\"not for pages of other hosts\"]"));
+    for (path, allowed) in [("/api/secret", false), ("/api/a", true)] {
+        let mut peer = crate::origin::Peer::connect(app.addr).await;
+        let fields = format!("Host: app\r\nCookie: sid=1\r\n{}", from(PAGE));
+        peer.send(format!("GET /__pollcast/sse{path} HTTP/1.1\r\n{fields}\r\n")).await;
+        let text = [peer.read_head().await, peer.read_until("\n\n").await].concat();
+        assert_eq!(text.contains("event: snapshot"), allowed, "{text}");
+        assert_eq!(text.contains("event: stale"), !allowed, "{text}");
+        assert!(!text.contains("not for pages"), "{text}");
+        assert!(site.asked(path).iter().all(|head| head.contains(PAGE)));
+    }
+}
+
+#[tokio::test]
 async fn one_client_has_so_many_streams() {
     let site = Site::start().await;
     site.say("/api/a", Say::json("[1]"));

@@ -211,3 +211,27 @@ test('another Authorization is another topic; a request id is not', async () => 
   assert.equal(page.asked(), 0);
   await settle();
 });
+
+test('a loop over frames that asks by the clock is answered from pushed state', async () => {
+  const page = new Page().load();
+  const got = [];
+  let last = -Infinity;
+  // Frames are no timers of the page: nothing can make this one look earlier.
+  const frame = () => {
+    page.clock.set(frame, 16);
+    if (page.clock.wall - last < 2000) return;
+    last = page.clock.wall;
+    page.read('/api/x').then((text) => got.push(text));
+  };
+  frame();
+  await page.clock.pass(6200);
+  assert.deepEqual(marks(page), [false, false, true, true]);
+  assert.equal(page.stream.topics[0].every_ms, 2000);
+  await page.stream.hello('e1');
+  await page.stream.send('current', { hash: 'h1', seq: 1 }, 0);
+  const seen = page.seen.length;
+  await page.stream.snapshot(0, { hash: 'h2', seq: 2, body: '{"n":2}' });
+  assert.equal(got.at(-1), '{"n":1}', 'it has not looked yet');
+  await page.clock.pass(2100);
+  assert.deepEqual([got.at(-1), page.seen.length], ['{"n":2}', seen]);
+});

@@ -104,7 +104,7 @@ test('storage that is denied does not matter', async () => {
 const FAULTS = {
   weigh: 'function weigh(',
   decide: 'function decide(',
-  answerable: 'function answerable(',
+  obstacle: 'function obstacle(',
   topicFor: 'function topicFor(',
   onAnswer: 'function onAnswer(',
   learn: 'function learn(',

@@ -141,6 +141,23 @@ for (const [name, major] of Object.entries(MAJORS)) {
   });
 }
 
+test('of those in flight, the one that has started since the last call is asking', async () => {
+  const { page, asked, watch, answer, request } = start(v5);
+  const late = (key) => async () => { await settle(); return request(key); };
+  const [a, b] = ['/a', '/b'].map((key) => watch(key, {}, late(key)));
+  a.subscribe(() => {});
+  b.subscribe(() => {});
+  const reached = async (count) => { while (asked.length < count) await settle(); };
+  await reached(2);
+  await answer(1);
+  a.refetch();
+  await reached(3);
+  b.refetch();
+  await reached(4);
+  await answer(2);
+  assert.equal(page.query.refresh('/b'), 1, 'not a, which was in flight at both calls of b');
+});
+
 test('what else runs before the next microtask is not the query\'s', async () => {
   const { asked, watch, request } = start(v5);
   watch('/a').subscribe(() => {});
@@ -151,14 +168,14 @@ test('what else runs before the next microtask is not the query\'s', async () =>
 test('attribution goes on behind cookieStore.get(), each query for itself', async () => {
   const { page, asked, watch, request } = start(v5);
   const axios = (key) => async () => { await page.cookieStore.get('xsrf'); return request(key); };
-  const a = watch('/a', {}, axios('/a'));
-  a.subscribe(() => {});
-  watch('/b', {}, axios('/b')).subscribe(() => {});
+  const observers = ['/a', '/b'].map((key) => watch(key, {}, axios(key)));
+  for (const observer of observers) observer.subscribe(() => {});
   for (const answer of page.cookieAnswers) {
     answer();
     await settle();
   }
-  assert.deepEqual(asked.map((it) => it.attribution.id.queryKey[0]), ['/a', '/b']);
+  const askers = observers.map((observer) => page.query.note(observer.getCurrentQuery()));
+  assert.deepEqual(asked.map((it) => askers.indexOf(it.attribution.id)), [0, 1]);
 });
 
 test('an interval given by a function is never called: v5 polls at an unknown pace', async () => {

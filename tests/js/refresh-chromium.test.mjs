@@ -2,93 +2,23 @@
 // first request, and a refresh answered locally reaches the page without a render that says
 // `isFetching`.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
-import { chromium } from 'playwright-core';
+import { bundle, launch, open, skip } from './refresh-browser.mjs';
 
-const executablePath = process.env.CHROMIUM || '/usr/bin/chromium';
-const skip = !existsSync(executablePath) && !process.env.CI && `no ${executablePath}`;
-const near = (path) => fileURLToPath(new URL(path, import.meta.url));
-const part = (name) => readFileSync(near(`../../src/shim/parts/${name}`), 'utf8');
-
-/** Stands for the rest of the shim: who asked is noted, and `local` answers. */
-const TAIL = `
-const failures = [];
-function leave() { failures.push('left'); active = false; }
-const log = [], local = new Map(), handles = new Map();
-function asked(url) {
-  const by = query.attribution(), timer = timers.current();
-  if (timer) handles.set(url, timer);
-  const own = query.asked(url, by);
-  log.push({ url, by: by && by.id.queryKey[0], interval: by && by.interval, own,
-    timer: timer && timer.delay });
-}
-patch(W, 'fetch', (target, self, args) => {
-  const url = new URL(args[0].url || args[0], location.href).pathname;
-  asked(url);
-  if (!local.has(url)) return Reflect.apply(target, self, args);
-  const body = local.get(url), response = new Response(body);
-  Object.defineProperty(response, 'json', { value: async () => JSON.parse(body) });
-  return Promise.resolve(response);
-});
-const urls = new WeakMap();
-patch(XMLHttpRequest.prototype, 'open', (target, self, args) => {
-  urls.set(self, new URL(args[1], location.href).pathname);
-  return Reflect.apply(target, self, args);
-});
-patch(XMLHttpRequest.prototype, 'send', (target, self, args) => {
-  asked(urls.get(self));
-  return Reflect.apply(target, self, args);
-});
-active = true;
-timers.install();
-query.install();
-W.check = { query, timers, log, local, handles, failures };`;
-
-const SHIM = `(() => { 'use strict'; const CONFIG = { v: 'check' };
-${part('00-base.js')}${part('50-timers.js')}${part('60-query.js')}${TAIL} })();`;
-
-let server;
 let browser;
+let opened;
 let page;
-
-async function answer(app, request, response) {
-  const types = { '/': 'text/html', '/shim.js': 'text/javascript', '/app.js': 'text/javascript' };
-  response.setHeader('content-type', types[request.url] || 'application/json');
-  if (request.url === '/shim.js') return response.end(SHIM);
-  if (request.url === '/app.js') return response.end(app);
-  if (request.url !== '/') return response.end('{"n":0}');
-  const scripts = '<script src="/shim.js"></script><script src="/app.js" defer></script>';
-  return response.end(`<!doctype html><head>${scripts}</head><body><div id="app"></div>`);
-}
 
 before(async () => {
   if (skip) return;
-  const bundle = await build({
-    entryPoints: [near('apps/polling.js')], bundle: true, minify: true, write: false,
-    define: { 'process.env.NODE_ENV': '"production"' }, format: 'iife',
-  });
-  const app = bundle.outputFiles[0].text;
-  server = createServer((request, response) => answer(app, request, response));
-  await new Promise((done) => server.listen(0, '127.0.0.1', done));
-  browser = await chromium.launch({
-    executablePath,
-    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  });
-  page = await browser.newPage();
-  await page.goto(`http://127.0.0.1:${server.address().port}/`);
-  await page.waitForFunction(() =>
-    [...document.querySelectorAll('output')].every((output) => output.textContent === '0'));
+  browser = await launch();
+  opened = await open(browser, await bundle('polling.js'));
+  page = opened.page;
 });
 
 after(async () => {
+  await opened?.close();
   await browser?.close();
-  server?.closeAllConnections();
-  server?.close();
 });
 
 const first = (url) => page.evaluate((it) => window.check.log.find(({ url }) => url === it), url);

@@ -9,6 +9,7 @@ const SOURCE = `'use strict';
 ${part('00-base.js')}
 ${part('50-timers.js')}
 ${part('60-query.js')}
+${part('65-libraries.js')}
 function leave() {
   failures.push(new Error('the shim left'));
   uninstall();

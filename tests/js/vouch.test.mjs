@@ -197,6 +197,22 @@ test('writes by XMLHttpRequest and sendBeacon count; GETs by it do not', async (
   assert.equal(other.asked(), 1);
 });
 
+test('a write by XMLHttpRequest is known before the app learns that it is over', async () => {
+  for (const type of ['readystatechange', 'load', 'loadend']) {
+    const page = await vouchedPage();
+    const xhr = new page.window.XMLHttpRequest();
+    const read = new Promise((resolve) => {
+      // Registered before send(), as axios does.
+      xhr.addEventListener(type, () => xhr.readyState === 4 && resolve(page.read('/api/x')));
+    });
+    xhr.open('PUT', '/other');
+    page.seen.length = 0;
+    xhr.send('x');
+    await read;
+    assert.equal(page.asked(), 1, type);
+  }
+});
+
 test('what a person asked for once may have been a write', async () => {
   const page = await vouchedPage();
   page.emit(page.window, 'click');

@@ -123,7 +123,8 @@ impl Proxy {
         let request = PollRequest::new(target, &wanted.headers, 0);
         let every = wanted.every.unwrap_or(self.config.poll.default_interval);
         let (about, identity) = (self.about(path), self.keyer.identify(&wanted.headers));
-        Ok(Wish { key, identity, own: None, about, request, have: wanted.have, every })
+        let (have, asked) = (wanted.have, tokio::time::Instant::now());
+        Ok(Wish { key, identity, own: None, about, request, have, every, asked })
     }
 
     /// The snapshot that may answer a marked request now.

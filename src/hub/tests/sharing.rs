@@ -1,5 +1,7 @@
 //! Topics that several identities share.
 
+mod revoked;
+
 use super::*;
 use crate::watch::IdentityId;
 use std::collections::BTreeMap;
@@ -91,13 +93,18 @@ impl Shared {
     }
 
     fn open(&self, who: &str) -> Reader {
+        self.open_asked(who, Instant::now())
+    }
+
+    /// A stream whose request came at `asked`.
+    fn open_asked(&self, who: &str, asked: Instant) -> Reader {
         let request =
             |who: &str| PollRequest::new(Target::new("/a", &[], 0), &Self::fields(who), 0);
         let ((key, about), identity) = (self.parts(who), self.id(who));
         let public = about.audience == Audience::Public;
         let own = public.then(|| (self.id("nobody"), request("nobody")));
-        let every = SECOND;
-        let wish = Wish { key, identity, own, about, request: request(who), have: None, every };
+        let (request, every) = (request(who), SECOND);
+        let wish = Wish { key, identity, own, about, request, have: None, every, asked };
         let subscriber = self.hub.subscribe(vec![Ok(wish)], View::Shim).unwrap();
         let pace = Pace { beat: SECOND, lifetime: 3600 * SECOND, retry: SECOND };
         Reader(EventStream::new(subscriber, None, pace))
@@ -105,8 +112,17 @@ impl Shared {
 
     /// A page's own request passes.
     fn passes(&self, who: &str, status: u16, body: &str) -> Option<Position> {
+        self.passes_begun(Instant::now(), who, (status, body))
+    }
+
+    /// One that began at `begun`.
+    fn passes_begun(
+        &self,
+        begun: Instant,
+        who: &str,
+        (status, body): (u16, &str),
+    ) -> Option<Position> {
         let (key, about) = self.parts(who);
-        let begun = Instant::now();
         let mut headers = json();
         headers.extend(locked(&self.origin.fields).clone());
         let parts = (StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes());

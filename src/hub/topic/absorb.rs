@@ -62,7 +62,15 @@ impl Topic {
             return Absorbed::with(Effect::Rekey);
         }
         if state.leases.is_some() {
-            return self.absorb_shared(hub, state, (asker, lane), begun, outcome);
+            let id = asker.identity;
+            let absorbed = self.absorb_shared(hub, state, (asker, lane), begun, outcome);
+            // It may have been on its way when the origin refused them.
+            state.revoke(hub, id);
+            if let Some(leases) = state.leases.as_mut().filter(|_| state.prover.is_none()) {
+                // Nobody would look into a difference, so nobody's credentials are kept for that.
+                leases.hush();
+            }
+            return absorbed;
         }
         let was_stale = state.states.stale().is_some();
         let history = hub.settings.load().limits.history;

@@ -37,6 +37,8 @@ impl Topic {
             None => state.request = Some(wish.request),
         }
         hub.members.join(identity, self.key);
+        // In this order: whoever dismisses notes that first, and then looks for members.
+        state.revoke(hub, identity);
         self.start(hub, &mut state, cadence);
         drop(state);
         hub.metrics.subscription_opened();

@@ -85,7 +85,8 @@ async fn answer(shared: &Shared, mut req: Request<Body>, client: Client) -> Resu
     name_host(&mut req);
     let decision = route::decide(&live.config, req.method(), req.uri(), req.headers());
     shared.metrics.request(label(decision));
-    let sender = rollout::any(&live.config, Mode::Push).then(|| Sender::new(&live, req.headers()));
+    let sender =
+        rollout::any(&live.config, Mode::Collapse).then(|| Sender::new(&live, req.headers()));
     let handshake = fields::is_websocket(req.headers()) && req.version() == http::Version::HTTP_11;
     // All but the plain way is boxed: a request's future is moved as a whole, and is as large as
     // the largest of its parts.
@@ -109,10 +110,12 @@ async fn answer(shared: &Shared, mut req: Request<Body>, client: Client) -> Resu
         }
         Decision::Watched { .. } | Decision::Pass => pass(shared, &live, req, client).await,
     }?;
-    let told = match (sender, &reply) {
-        (Some(sender), Reply::Response(response)) => sender.learn(shared, &live, response),
-        _ => None,
+    let head = match &reply {
+        Reply::Response(response) => Some((response.status(), response.headers())),
+        Reply::Tunnel { head, .. } => Some((head.status(), head.headers())),
+        Reply::Stream { .. } => None,
     };
+    let told = sender.zip(head).and_then(|(sender, head)| sender.learn(shared, &live, head));
     if let Some(told) = told {
         Box::pin(told.taken()).await;
     }

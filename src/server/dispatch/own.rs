@@ -20,6 +20,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// The parameter that asks the plain view for whole bodies.
 const FULL: &str = "__pollcast=full";
@@ -81,6 +82,7 @@ async fn stream(
     req: Request<Body>,
     client: Client,
 ) -> Result<Reply, Box<Response<Body>>> {
+    let asked = Instant::now();
     admit(live, req.headers())?;
     let config = &live.config;
     if config.mode < Mode::Push {
@@ -113,8 +115,8 @@ async fn stream(
             wanted.headers.insert(header::ORIGIN, page.clone());
         }
     }
-    let wishes =
-        request.topics.into_iter().map(|wanted| wish(shared, live, &wanted, client)).collect();
+    let wish = |wanted: Wanted| wish(shared, live, &wanted, (client, asked));
+    let wishes = request.topics.into_iter().map(wish).collect();
     let address = client_of(&parts.headers, client.peer.ip(), &config.forwarding.trusted);
     open(shared, live, (wishes, View::Shim), address)
 }
@@ -141,14 +143,14 @@ fn plain(
         return Err(error(StatusCode::NOT_FOUND, &text));
     }
     let last = req.headers().get("last-event-id").and_then(|id| id.to_str().ok());
-    let wanted = Wanted {
-        target,
-        headers: plain_fields(req.headers()),
-        have: last.and_then(StateHash::parse),
-        every: None,
-    };
+    let mut headers = plain_fields(req.headers());
+    if let Some(page) = cors::page(live, req.headers()) {
+        // Whether it may read the answer is for the origin to say, here too.
+        headers.insert(header::ORIGIN, page.clone());
+    }
+    let wanted = Wanted { target, headers, have: last.and_then(StateHash::parse), every: None };
     let address = client_of(req.headers(), client.peer.ip(), &live.config.forwarding.trusted);
-    open(shared, live, (vec![wish(shared, live, &wanted, client)], view), address)
+    open(shared, live, (vec![wish(shared, live, &wanted, (client, Instant::now()))], view), address)
 }
 
 /// The origin's target, and how the caller wants changes.
@@ -171,7 +173,7 @@ fn wish(
     shared: &Shared,
     live: &Live,
     wanted: &Wanted,
-    client: Client,
+    (client, asked): (Client, Instant),
 ) -> Result<Wish, &'static str> {
     let config = &live.config;
     let now_ms = unix_ms();
@@ -204,7 +206,7 @@ fn wish(
         (id, PollRequest::new(target.clone(), &fields, now_ms))
     });
     let request = PollRequest::new(target, &headers, now_ms);
-    Ok(Wish { key, identity, own, about, request, have: wanted.have, every })
+    Ok(Wish { key, identity, own, about, request, have: wanted.have, every, asked })
 }
 
 fn open(

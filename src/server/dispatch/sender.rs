@@ -3,9 +3,9 @@
 
 use super::Shared;
 use super::live::Live;
-use crate::http::Body;
 use crate::hub::Dismissed;
-use http::{HeaderMap, Response, StatusCode, header};
+use crate::watch::CLEAR;
+use http::{HeaderMap, StatusCode, header};
 
 /// The credentials of a request that is on its way.
 pub struct Sender(HeaderMap);
@@ -23,10 +23,10 @@ impl Sender {
         &self,
         shared: &Shared,
         live: &Live,
-        response: &Response<Body>,
+        (status, fields): (StatusCode, &HeaderMap),
     ) -> Option<Dismissed> {
-        let refused = response.status() == StatusCode::UNAUTHORIZED;
-        let cookies = response.headers().contains_key(header::SET_COOKIE);
+        let refused = status == StatusCode::UNAUTHORIZED;
+        let cookies = fields.contains_key(header::SET_COOKIE) || fields.contains_key(&CLEAR);
         if !refused && !cookies {
             return None;
         }
@@ -37,7 +37,7 @@ impl Sender {
             return None;
         }
         let reason = match refused {
-            _ if live.keyer.changes_identity(&self.0, response.headers()) => "anew",
+            _ if live.keyer.changes_identity(&self.0, fields) => "anew",
             true => "refused",
             false => return None,
         };

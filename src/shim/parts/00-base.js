@@ -27,7 +27,7 @@ const native = {
   setTimeout: W.setTimeout.bind(W),
   clearTimeout: W.clearTimeout.bind(W),
 };
-/** For the stream's code, where it runs in this page: what it works with, and what it leaves here. */
+/** For the stream's code, if it runs in this page: what it works with, and what it leaves here. */
 const natives = { ...native, v: CONFIG.v, serve: null };
 Object.defineProperty(W, MARK, { value: natives, configurable: true });
 

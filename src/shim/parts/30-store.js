@@ -108,6 +108,10 @@ function newTopic(id, headers, anonymous) {
     inflight: 0,
     /** A change came while the app couldn't be made to look. */
     dirty: false,
+    /** How often it was answered here, and by the network; and why the last time by that. */
+    locals: 0,
+    networks: 0,
+    why: '',
   };
 }
 
@@ -238,26 +242,7 @@ function accept(conn, entry, event) {
     if (comparable(topic.held, state) && state.seq < topic.held.seq) return;
     topic.held = state;
   }
-  if (topic.shown !== state.hash) changed.add(topic);
-}
-
-/** True if the topic may be answered locally at this very moment. */
-function answerable(topic) {
-  const conn = stream.live;
-  const entry = conn && conn.entries.get(topic);
-  const { held } = topic;
-  return (
-    entry &&
-    entry.vouched &&
-    held &&
-    held.body !== undefined &&
-    entry.wire.hash === held.hash &&
-    conn.generation === generation &&
-    topic.seen === generation &&
-    topic.seenEpoch === conn.epoch &&
-    // Polled centrally more slowly than this app polls by now: a local answer could be too old.
-    entry.every <= topic.every * 1.25 &&
-    now() < topic.renewal &&
-    age(conn.beat) < conn.silence
-  );
+  if (topic.shown === state.hash) return;
+  changed.add(topic);
+  emit('change', topic);
 }

@@ -119,7 +119,8 @@ function open(want) {
   stream.generation = generation;
   stream.next = conn;
   // The worker has the body of what it told us last.
-  const state = ({ topic, wire }) => wire && (wire.hash === topic.told ? { hash: wire.hash } : wire);
+  const known = ({ topic, wire }) => wire && wire.hash === topic.told;
+  const state = (entry) => known(entry) ? { hash: entry.wire.hash } : entry.wire;
   const list = conn.list.map((entry) => {
     const { id, url, asked, headers, anonymous } = entry.topic;
     const at = Date.now() - (now() - asked);

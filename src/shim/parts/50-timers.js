@@ -68,7 +68,7 @@ const timers = (() => {
 
   function findHandle(record) {
     const mine = owner();
-    const fits = (handle) => handle && !handle.pending && handle.repeat === record.repeat;
+    const fits = (handle) => handle && !handle.armed && handle.repeat === record.repeat;
     if (fits(mine) && mine.callback === record.callback) return mine;
     const same = byCallback.get(record.callback);
     if (fits(same) && (!record.repeat || same.delay === record.delay)) return same;
@@ -85,20 +85,20 @@ const timers = (() => {
       handle = { id: ++serial, repeat: record.repeat, tickedAt: -Infinity, ranAt: -Infinity };
       handle.run = () => run(handle);
       const same = byCallback.get(record.callback);
-      if (!same || !same.pending) byCallback.set(record.callback, handle);
+      if (!same || !same.armed) byCallback.set(record.callback, handle);
     }
     record.handle = handle;
     handle.delay = record.delay;
     handle.callback = record.callback;
     handle.trace = record.trace;
-    handle.pending = record;
+    handle.armed = record;
     records.set(record.id, record);
   }
 
   function drop(record) {
     if (!record) return;
     records.delete(record.id);
-    if (record.handle.pending === record) record.handle.pending = null;
+    if (record.handle.armed === record) record.handle.armed = null;
   }
 
   function fire(record) {
@@ -144,7 +144,7 @@ const timers = (() => {
   // become one later run, and a run never shares a checkpoint with another one, or their requests
   // could not be told apart.
   function run(handle) {
-    const record = handle.pending, wait = handle.ranAt + AGAIN_MS - now();
+    const record = handle.armed, wait = handle.ranAt + AGAIN_MS - now();
     if (!active || !record || handle.busy) return false;
     if (wait > 0 || owner()) {
       const again = () => { handle.waiting = 0; run(handle); };
@@ -198,11 +198,12 @@ const timers = (() => {
     },
     // The app's native timers run on; what we know of them goes.
     uninstall() {
-      for (const { handle } of records.values()) handle.pending = null;
+      for (const { handle } of records.values()) handle.armed = null;
       records.clear();
       byCallback = new WeakMap();
       asked = [];
     },
     current,
+    owner,
   };
 })();

@@ -1,5 +1,6 @@
-// TanStack's query clients (React Query v3, v4, v5; Vue Query), found without the app's help: which
-// query asked for which topic, and asking again for exactly those.
+// The app's libraries, found without the app's help: who of them asked for which topic, and asking
+// again for exactly those. An asker is { isIdle(), intervalOf(), ask() } of one query; here are the
+// askers of TanStack's clients (React Query v3, v4, v5; Vue Query), in 65-libraries.js all others.
 //
 // Ways in: the hook for React's developer tools, which React calls in production too; the property
 // React leaves on its root elements; `__vue_app__`. The cache says `fetch` before it calls the
@@ -11,21 +12,26 @@ const query = (() => {
   const HOOK = '__REACT_DEVTOOLS_GLOBAL_HOOK__';
   const EAGER_COMMITS = 20, LOOK_MS = 2000, LOOK_AGAIN_MS = 10000;
   const FIBERS_MAX = 20000, ELEMENTS_MAX = 300, TOPICS_MAX = 500, FLYING_MAX = 1000;
+  const AGAIN_MS = 50, SCAN_MS = 250;
   const trail = createTrail();
   // Caches we listen to → what ends it.
   const caches = new Map();
-  // Queries with a fetch under way, or lately so.
+  // React's roots: their trees are walked.
+  const roots = new Set();
+  // Askers with a fetch under way, or lately so.
   const flying = new Set();
-  // Topic key → { exact: queries seen asking for it; maybe, streak: in flight at each of the last
+  // Those that were in flight at the last call that nobody was seen making.
+  let earlier = flying;
+  // Topic key → { exact: askers seen asking for it; maybe, streak: in flight at each of the last
   // calls of it }.
   let topics = new Map();
-  // Query → { cache, learnt: delay of the timer that runs it, again: refresh once it settles,
-  // own: fetching for us }.
+  // TanStack's query → its asker; learnt: delay of the timer that runs it.
   let notes = new WeakMap();
-  let inside = null, commits = 0, lookedAt = -Infinity;
+  let inside = null, commits = 0, scannedAt = -Infinity;
   let hook = null, chained = null;
   let made = false, placed = false;
 
+  // Some clients of other kinds (tRPC, Comlink) are proxies that have any member.
   const isClient = (it) => !!it && typeof it === 'object' && typeof it.getQueryCache === 'function'
     && typeof it.invalidateQueries === 'function' && typeof it.setQueryData === 'function';
 
@@ -33,24 +39,40 @@ const query = (() => {
   const isIdle = ({ state: { fetchStatus, isFetching } }) =>
     (fetchStatus === undefined ? !isFetching : fetchStatus === 'idle');
 
+  /** With it, again: refresh once it settles; own: it is fetching for us. */
+  const createAsker = (isIdle, intervalOf, ask) =>
+    ({ isIdle, intervalOf, ask, again: false, own: false });
+
   function note(asking, cache) {
     let it = notes.get(asking);
-    if (!it) notes.set(asking, it = { cache, learnt: 0, again: false, own: false });
+    const gone = () => cache && cache.get(asking.queryHash) !== asking;
+    if (!it) {
+      notes.set(asking, it = createAsker(
+        () => isIdle(asking),
+        () => (gone() || asking.state.fetchStatus === 'paused' ? 0 : intervalOf(asking)),
+        () => asking.fetch(undefined, { cancelRefetch: false }),
+      ));
+    }
     return it;
+  }
+
+  /** Runs `fn`: what it asks for, `it` does. */
+  function within(it, fn) {
+    const before = inside;
+    inside = it;
+    try { return fn(); } finally { inside = before; }
   }
 
   // Marks what runs inside the query function, to the end of its synchronous part. The function is
   // put back before it runs. A window up to the next microtask instead would also take in what the
   // next effect of the page asks for.
-  function watchFunction(asking) {
+  function watchFunction(asking, it) {
     const { options } = asking, native = options && options.queryFn;
     if (typeof native !== 'function') return;
     const restore = () => { if (options.queryFn === ours) options.queryFn = native; };
     const ours = function (...args) {
-      const before = inside;
       restore();
-      inside = asking;
-      try { return native.apply(this, args); } finally { inside = before; }
+      return within(it, () => native.apply(this, args));
     };
     try { options.queryFn = ours; } catch { return; }
     microtask(restore);
@@ -59,35 +81,45 @@ const query = (() => {
   function started(asking, cache) {
     const it = note(asking, cache), timer = timers.current();
     if (timer && timer.repeat) it.learnt = timer.delay;
-    if (flying.size >= FLYING_MAX) flying.clear();
-    flying.add(asking);
-    watchFunction(asking);
+    fly(it);
+    watchFunction(asking, it);
   }
 
-  function ended(asking) {
-    const it = notes.get(asking);
-    flying.delete(asking);
-    if (!it) return;
+  function fly(it) {
+    if (flying.size >= FLYING_MAX) flying.clear();
+    flying.add(it);
+  }
+
+  function ended(it) {
+    flying.delete(it);
     it.own = false;
     if (!it.again) return;
     it.again = false;
-    // The query leaves its running state only after it told us.
-    microtask(() => { if (active) ask(asking, it); });
+    // A query leaves its running state only after it told us.
+    microtask(() => { if (active) ask(it); });
+  }
+
+  // For libraries that don't tell.
+  function waitFor(it) {
+    later(() => {
+      if (it.isIdle()) ended(it);
+      else if (active) waitFor(it);
+    }, AGAIN_MS);
   }
 
   function heard(event, cache) {
     const { type, action, query: asking } = event || {};
     if (!asking) return;
-    if (type === 'removed' || type === 'queryRemoved') forget(asking);
+    if (type === 'removed' || type === 'queryRemoved') forget(notes.get(asking));
     else if (action && action.type === 'fetch') started(asking, cache);
-    else if (action && isIdle(asking)) ended(asking);
+    else if (action && isIdle(asking)) ended(note(asking, cache));
   }
 
-  function forget(asking) {
-    flying.delete(asking);
+  function forget(it) {
+    flying.delete(it);
     for (const topic of topics.values()) {
-      topic.exact.delete(asking);
-      topic.maybe.delete(asking);
+      topic.exact.delete(it);
+      topic.maybe.delete(it);
     }
   }
 
@@ -97,45 +129,54 @@ const query = (() => {
     caches.set(cache, cache.subscribe(guard((event) => { if (active) heard(event, cache); })));
   }
 
-  function walk(root) {
-    let left = FIBERS_MAX;
+  function walk(root, left) {
     for (let fiber = root; fiber && left-- > 0;) {
       const props = fiber.memoizedProps;
-      if (props && typeof props === 'object') {
-        if (isClient(props.client)) hear(props.client);
-        else if (isClient(props.value)) hear(props.value);
-      }
+      if (isClient(props?.client)) hear(props.client);
+      else if (isClient(props?.value)) hear(props.value);
+      libraries.lookAt(fiber, props);
       if (fiber.child) fiber = fiber.child;
       else {
         while (fiber && fiber !== root && !fiber.sibling) fiber = fiber.return;
         fiber = fiber && fiber !== root ? fiber.sibling : null;
       }
     }
+    return left;
+  }
+
+  // All trees, unless that was done less than `ms` ago.
+  function scan(ms) {
+    if (now() - scannedAt < ms) return;
+    scannedAt = now();
+    if (!caches.size) look();
+    libraries.begin();
+    let left = FIBERS_MAX;
+    for (const root of roots) {
+      // Which of its two trees is the current one changes with each commit.
+      const { current } = root;
+      if (!current?.child) roots.delete(root);
+      else left = walk(current, left);
+    }
   }
 
   // The first commits hold the provider and come before the first fetch. Later on a client is rare,
   // and a full walk of a large page costs milliseconds.
   function committed(root) {
-    const since = now() - lookedAt;
-    if (++commits > EAGER_COMMITS && since < (caches.size ? LOOK_AGAIN_MS : LOOK_MS)) return;
-    lookedAt = now();
-    if (root && root.current) walk(root.current);
+    roots.add(root);
+    const rest = caches.size ? LOOK_AGAIN_MS : LOOK_MS;
+    scan(++commits > EAGER_COMMITS ? rest : 0);
   }
 
   function lookAt(element) {
-    const app = element.__vue_app__;
-    const provided = app && app._context && app._context.provides;
-    if (provided && isClient(provided.VUE_QUERY_CLIENT)) hear(provided.VUE_QUERY_CLIENT);
+    const provided = element.__vue_app__?._context?.provides?.VUE_QUERY_CLIENT;
+    if (isClient(provided)) hear(provided);
     const name = Object.keys(element).find((key) => key.startsWith('__reactContainer$'));
-    const fiber = name && element[name], root = fiber && fiber.stateNode;
-    // Which of the two trees is the current one changes with each commit; the root knows.
-    if (fiber) walk((root && root.current) || fiber);
+    const root = element[name]?.stateNode;
+    if (root) roots.add(root);
   }
 
   // For Vue, for an app that neutered the hook, and for a script that came after React.
   function look() {
-    if (now() - lookedAt < LOOK_MS) return;
-    lookedAt = now();
     const { body } = D;
     lookAt(D);
     if (!body) return;
@@ -187,7 +228,7 @@ const query = (() => {
     // An app's function may count its calls: v3 and v4 show its last answer; for v5 it is the delay
     // of the timer that asked, or 1: polled, at a pace we don't know.
     if ('currentRefetchInterval' in observer) return Number(observer.currentRefetchInterval) || 0;
-    return (notes.get(asking) || {}).learnt || 1;
+    return notes.get(asking)?.learnt || 1;
   }
 
   function intervalOf(asking) {
@@ -202,16 +243,15 @@ const query = (() => {
   }
 
   function attribution() {
-    const asking = active && (inside || trail.get());
-    if (!asking) return null;
-    return { id: asking, interval: intervalOf(asking), own: !!(notes.get(asking) || {}).own };
+    const it = active && (inside || trail.get());
+    return it ? { id: it, interval: it.intervalOf(), own: it.own } : null;
   }
 
   // For a promise that the query function awaits before it asks: what makes the attribution go on
   // behind it.
   function hold() {
-    const asking = active && (inside || trail.get());
-    return asking ? () => { if (active) trail.follow(asking); } : null;
+    const it = active && (inside || trail.get());
+    return it ? () => { if (active) trail.follow(it); } : null;
   }
 
   function topicOf(key) {
@@ -223,79 +263,86 @@ const query = (() => {
     return topic;
   }
 
-  // The true query is in flight at each call, so it survives every intersection. Our own refreshes
-  // start all of them at once and prove nothing.
+  // The true query is in flight at each call, so it survives every intersection; and most likely it
+  // has started since the call before. Our own refreshes start all of them at once and prove
+  // nothing.
   function narrow(topic) {
-    for (const asking of flying) if (isIdle(asking)) flying.delete(asking);
-    for (const asking of flying) if ((notes.get(asking) || {}).own) return;
-    const both = new Set([...topic.maybe].filter((asking) => flying.has(asking)));
-    topic.streak = both.size ? topic.streak + 1 : flying.size ? 1 : 0;
-    topic.maybe = both.size ? both : new Set(flying);
+    scan(libraries.mounted.size ? SCAN_MS : LOOK_MS);
+    libraries.mounted.forEach(fly);
+    for (const it of flying) if (it.isIdle()) flying.delete(it);
+    for (const it of flying) if (it.own) return;
+    const all = [...flying], fresh = all.filter((it) => !earlier.has(it));
+    earlier = new Set(all);
+    const both = [fresh, all].map((list) => list.filter((it) => topic.maybe.has(it)));
+    const left = both.find(({ length }) => length);
+    topic.streak = left ? topic.streak + 1 : all.length ? 1 : 0;
+    topic.maybe = new Set(left || (fresh.length ? fresh : all));
   }
 
   // Returns whether a refresh of ours led to this call.
   function asked(key, attr) {
     if (!active) return false;
-    if (!caches.size) {
-      look();
-      if (!caches.size) return false;
-    }
+    if (!caches.size) scan(LOOK_MS);
     const topic = topicOf(key);
     if (!attr) narrow(topic);
     else topic.exact.add(attr.id);
-    return attr ? attr.own : queriesOf(topic).some((asking) => notes.get(asking).own);
+    return queriesOf(topic).some(({ own }) => own);
   }
 
   // The true query waits for this answer still.
   function settled(key) {
     const topic = active && topics.get(key);
     if (!topic || topic.exact.size || topic.maybe.size < 2) return;
-    const waiting = [...topic.maybe].filter((asking) => !isIdle(asking));
+    const waiting = [...topic.maybe].filter((it) => !it.isIdle());
     if (waiting.length) topic.maybe = new Set(waiting);
   }
 
   // One meeting in flight may be chance, and then nobody else would be asked to look.
-  function queriesOf({ exact, maybe, streak }) {
-    const chosen = exact.size ? exact : streak > 1 ? maybe : [];
-    return [...chosen].filter((asking) => notes.has(asking));
-  }
+  const queriesOf = ({ exact, maybe, streak }) =>
+    [...(exact.size ? exact : streak > 1 ? maybe : [])];
 
-  function ask(asking, it) {
-    if (it.cache.get(asking.queryHash) !== asking || !intervalOf(asking)) return 0;
-    if (!isIdle(asking)) {
-      // What runs may have read the state before this one.
-      if (asking.state.fetchStatus !== 'paused') it.again = true;
-      return it.again ? 1 : 0;
-    }
-    it.own = true;
-    Promise.resolve(asking.fetch(undefined, { cancelRefetch: false })).catch(noop);
-    return 1;
+  // One that can't be asked polls as before.
+  function ask(it) {
+    try {
+      if (!it.intervalOf()) return 0;
+      if (!it.own && !it.again) waitFor(it);
+      if (it.isIdle()) {
+        it.own = true;
+        Promise.resolve(it.ask()).catch(noop);
+        // What runs may have read the state before this one.
+      } else it.again = true;
+      return 1;
+    } catch { return 0; }
   }
 
   function refresh(key) {
     const topic = active && topics.get(key);
     let count = 0;
-    for (const asking of topic ? queriesOf(topic) : []) {
-      // One that can't be asked polls as before.
-      try { count += ask(asking, notes.get(asking)); } catch { continue; }
-    }
+    for (const it of topic ? queriesOf(topic) : []) count += ask(it);
     return count;
   }
 
   function install() {
     commits = 0;
-    lookedAt = -Infinity;
+    scannedAt = -Infinity;
     installHook();
+    libraries.install();
   }
 
   function uninstall() {
     for (const stop of caches.values()) stop();
     caches.clear();
     flying.clear();
+    earlier = flying;
+    roots.clear();
     topics = new Map();
     notes = new WeakMap();
     uninstallHook();
+    libraries.uninstall();
   }
 
-  return { install, uninstall, attribution, hold, asked, settled, refresh };
+  return {
+    install, uninstall, attribution, hold, asked, settled, refresh,
+    caches, createAsker, note, forget, within, scan,
+  };
 })();

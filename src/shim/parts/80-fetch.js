@@ -119,14 +119,19 @@ function decide(ask) {
   weigh(topic, by, timer, ours);
   const source = sourceOf(topic, by, timer);
   checkJar();
-  if (topic.polled && answerable(topic) && !(unfit && unfit.test(typeOf(topic.held)))) {
+  const { held } = topic;
+  topic.why = obstacle(topic) || (unfit && unfit.test(typeOf(held)) ? 'media type' : '');
+  if (!topic.why) {
+    topic.locals++;
     source.answered = now();
-    topic.shown = topic.held.hash;
+    topic.shown = held.hash;
     // The app's library learns of the end as it would from the network: after it has seen the
     // answer.
     microtask(guard(() => query.settled(topic.id)));
-    return { topic, local: topic.held };
+    return { topic, local: held };
   }
+  topic.networks++;
+  emit('network', topic);
   topic.inflight++;
   // Nothing but the origin itself knows what a write has changed, whichever way the write went.
   const renew = topic.shown && (now() >= topic.renewal || topic.seen !== generation);

@@ -6,6 +6,7 @@ function install() {
   active = true;
   if (!installFetch()) return uninstall();
   timers.install();
+  installConsole();
   query.install();
   watchPerson();
   listen(D, 'visibilitychange', onVisibility);

@@ -1,4 +1,13 @@
 // The pages of this browser, and what each of them is told.
+//
+// From a page: `null` (all is over), or an object. `{}`: a sign of life, which is answered by `[]`.
+// `retry`: the network is back. `n` without `topics`: the view of that number is over. With
+// `topics`: a new view of `[{id, url, at, headers, credentials, every, state}]`, where `at` is when
+// the app asked for `url`, and `state` what the page holds (its hash alone if it came from here);
+// `fresh`: by a stream that begins later; `ask`: where and as whom to ask.
+// To a page: `[n, name, at, index, value]`; names are `hello` ({epoch, silence_ms}), `beat` (the
+// silence), `state` ({hash, seq, status, headers} and `body` if the page doesn't hold it), `stale`
+// and `gone` (a reason), `end` (ask again), `off` (when to ask for the mode).
 
 /** `at`: the wall clock when it was heard, since a page may read this long after. */
 function tell({ port, n }, name, at, index, value) {

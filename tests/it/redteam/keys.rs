@@ -2,6 +2,7 @@
 //! hit it, the attacker would have read the victim's marker, from a snapshot or a stream.
 
 use super::{ATTACKER, Rig, VICTIM, requests};
+use serde_json::json;
 
 requests! {
     /// No credentials at all.
@@ -119,5 +120,32 @@ async fn two_users_on_one_connection() {
     let second = text.rsplit("HTTP/1.1 200").next().unwrap();
     assert!(text.contains(super::MARK), "the victim is served");
     super::assert_clean(second);
+    rig.still_serves().await;
+}
+
+/// A field that `Connection` names doesn't reach the origin, and yet was part of the key: what it
+/// says without would have become the state of all who send it.
+#[tokio::test]
+async fn a_field_of_the_hop() {
+    let rig = Rig::start("/api/me").await;
+    rig.site.on("/api/tenant", |head| match super::field(head, "x-tenant") {
+        "a" => crate::site::Say::json("[\"of a\"]"),
+        _ => crate::site::Say::json("[\"evil\"]"),
+    });
+    let topic = json!({"url": "/api/tenant", "headers": [["X-Tenant", "a"]], "every_ms": 50});
+    let fields = "Accept: */*\r\nX-Tenant: a\r\n";
+    let mut nobody = crate::events::Events::open(&rig.app, "Accept: */*\r\n", &[topic]).await;
+    nobody.until("snapshot").await;
+    for connection in ["X-Tenant", "keep-alive, x-tenant", "keep-alive\r\nConnection: x-tenant"] {
+        for mark in ["", "Pollcast-Client: a\r\n", "Pollcast-Client: a;renew\r\n"] {
+            let attack = format!("{fields}{mark}Connection: {connection}\r\n");
+            rig.app.get("/api/tenant", &attack).await;
+            let honest = format!("{fields}Pollcast-Client: b\r\n");
+            let answer = rig.app.get("/api/tenant", &honest).await;
+            assert!(answer.text().contains("of a"), "{attack}");
+        }
+    }
+    let text = super::told(&mut nobody).await;
+    assert!(!text.contains("evil"), "{text}");
     rig.still_serves().await;
 }

@@ -4,6 +4,7 @@
 
 mod keys;
 mod misdeclared;
+mod revoked;
 mod sharing;
 mod streams;
 

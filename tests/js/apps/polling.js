@@ -44,9 +44,11 @@ function bySleep(load) {
   return () => { on = false; };
 }
 
+const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });
+
 const App = () => h(
   QueryClientProvider,
-  { client: new QueryClient({ defaultOptions: { queries: { retry: false } } }) },
+  { client },
   h(Polled, { url: '/api/plain' }),
   h(Polled, { url: '/api/form', refetchInterval: false }),
   h(Polled, { url: '/api/function', refetchInterval: () => 300 }),
@@ -61,4 +63,6 @@ const App = () => h(
 );
 
 window.renders = [];
+// For the test: who is who.
+window.client = client;
 createRoot(document.getElementById('app')).render(h(App));

@@ -1,5 +1,5 @@
 // A TCP relay that can lose its other side the way networks do: cut (RST), or stall (everything is accepted, nothing
-// is forwarded, nobody is told).
+// is forwarded, nobody is told), or lie (somebody else answers: a captive portal, a gateway without a back end).
 
 import net from 'node:net';
 
@@ -35,6 +35,12 @@ export class Relay {
     for (const pair of this.pairs) if (pair.stalled) pair.reset();
   }
 
+  /** From now on somebody else answers, whatever is asked; `null`: no more. */
+  lie(answer) {
+    this.answer = answer;
+    this.cut();
+  }
+
   /** Resets all connections. */
   cut() {
     for (const pair of this.pairs) pair.reset();
@@ -46,6 +52,7 @@ export class Relay {
   }
 
   #accept(near) {
+    if (this.answer) return this.#lie(near);
     const far = net.connect(this.target());
     const pair = { stalled: this.stalled, isStream: false };
     pair.reset = () => {
@@ -65,7 +72,22 @@ export class Relay {
       one.on('close', () => { if (!pair.stalled) this.pairs.delete(pair); });
     }
   }
+
+  #lie(near) {
+    const pair = { reset: () => near.destroy() };
+    this.pairs.add(pair);
+    near.on('error', () => near.destroy());
+    near.on('close', () => this.pairs.delete(pair));
+    near.once('data', () => near.end(this.answer));
+  }
 }
+
+/** What those say that answer in another's place. */
+export const lies = {
+  gateway: 'HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\nconnection: close\r\n\r\n<h1>502</h1>',
+  portal: 'HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\n\r\n<h1>Welcome to our hotel</h1>',
+  login: 'HTTP/1.1 302 Found\r\nlocation: /login\r\ncontent-length: 0\r\nconnection: close\r\n\r\n',
+};
 
 function isEventStream(bytes) {
   const head = bytes.subarray(0, 2048).toString('latin1').toLowerCase();

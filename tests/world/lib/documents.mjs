@@ -1,5 +1,7 @@
 // Pages as a browser sees them: what is left of a document once its scripts have run.
 
+import { generator } from './random.mjs';
+
 /** What a browser made of a page; the same with and without Pollcast, or something changed. */
 export function portrait(page) {
   return page.evaluate(() => ({
@@ -40,15 +42,4 @@ export function soup(seed) {
   const text = Array.from({ length: 1 + Math.floor(random() * 10) },
     (_, n) => pick(n < 3 && random() < 0.5 ? early : parts));
   return text.join('');
-}
-
-// mulberry32: small, and good enough to choose parts by.
-function generator(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
 }

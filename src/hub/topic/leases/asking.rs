@@ -141,3 +141,39 @@ impl Leases {
         open.filter_map(|lease| lease.shown.as_ref().map(|shown| shown.begun + self.term)).min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Glob, Watch};
+    use crate::watch::{Keyer, PollRequest, StateHash, Target};
+    use http::{HeaderMap, HeaderValue, Uri, header};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_validator_says_nothing_once_others_were_shown_something_else() {
+        let config = Config::new(Uri::from_static("http://o"));
+        let watch = Watch::new(Glob::new("/a").unwrap());
+        let mut leases = Leases::new(&watch, Audience::Shared, &config.poll);
+        let keyer = Keyer::new([0; 32], config.identity);
+        let [a, b] = ["s=a", "s=b"].map(|cookie| {
+            let cookie = HeaderValue::from_static(cookie);
+            keyer.identify(&[(header::COOKIE, cookie)].into_iter().collect())
+        });
+        let request = PollRequest::new(Target::new("/a", &[], 0), &HeaderMap::new(), 0);
+        leases.join(a, request, None);
+        let tag = Validator::Tag(HeaderValue::from_static("\"1\""));
+        let shown = |leases: &mut Leases, id, digit: &str| {
+            let hash = StateHash::parse(&digit.repeat(32)).unwrap();
+            let what = (hash, Instant::now(), Some(tag.clone()));
+            leases.shown(id, what, (true, None), None)
+        };
+        shown(&mut leases, a, "1");
+        assert!(leases.is_current(a, &tag));
+        assert_eq!(leases.turn(Instant::now()).unwrap().validator, Some(tag.clone()));
+        // The same validator, as of a path with one version and a body for each user.
+        shown(&mut leases, b, "2");
+        assert!(!leases.is_current(a, &tag));
+        assert_eq!(leases.turn(Instant::now()).unwrap().validator, None);
+        assert!(!leases.is_current(keyer.nobody(), &tag));
+    }
+}

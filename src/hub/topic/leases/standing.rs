@@ -18,6 +18,17 @@ pub(in super::super) enum Standing {
 }
 
 impl Leases {
+    /// What this identity was shown by requests that began until then doesn't count any more.
+    pub(in super::super) fn revoke(&mut self, id: IdentityId, since: Instant) {
+        let Some(lease) = self.all.get_mut(&id) else { return };
+        if lease.shown.as_ref().is_some_and(|shown| shown.begun <= since) {
+            (lease.shown, lease.agreed) = (None, None);
+            if lease.subs == 0 {
+                self.forget(id);
+            }
+        }
+    }
+
     pub(super) fn counts(&self, lease: &Lease, now: Instant) -> bool {
         lease.shown.as_ref().is_some_and(|shown| now < shown.begun + self.term)
     }
@@ -28,7 +39,9 @@ impl Leases {
 
     pub(super) fn sees(&self, id: IdentityId, lease: &Lease, now: Instant) -> bool {
         let own = lease.shown.as_ref().is_some_and(|shown| Some(shown.hash) == self.current);
-        let agreed = lease.agreed.is_some_and(|begun| now < begun + self.term);
+        let last = lease.shown.as_ref().map(|shown| shown.begun);
+        let agreed = lease.agreed.filter(|begun| Some(*begun) >= last);
+        let agreed = agreed.is_some_and(|begun| now < begun + self.term);
         let disputed = self.trial.as_ref().is_some_and(|trial| trial.involves(id));
         own || (self.proof == Proof::Two && self.is_proven() && agreed && !disputed)
     }

@@ -1,0 +1,3 @@
+import { render } from 'react-dom';
+
+export const show = (app) => render(app, document.getElementById('app'));
