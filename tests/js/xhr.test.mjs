@@ -124,6 +124,46 @@ test('the events and states of a local answer', async () => {
   assert.equal(page.asked(), 0);
 });
 
+test('JSON that is false, zero, null or empty; and none of it once aborted', async () => {
+  for (const body of ['false', '0', 'null', '""', '{bad', '{"n":[1]}']) {
+    const page = new Page();
+    page.state.body = body;
+    page.load();
+    await page.vouched();
+    const xhr = await page.xhr('/api/x', (it) => (it.responseType = 'json')).done;
+    const want = body === '{bad' ? null : JSON.parse(body);
+    assert.deepEqual(xhr.response, want);
+    assert.equal(xhr.response, xhr.response, 'the same each time');
+    xhr.abort();
+    assert.equal(xhr.response, null);
+    assert.equal(page.asked(), 0);
+  }
+});
+
+test('a loop and a long poll by XMLHttpRequest are left alone', async () => {
+  const page = new Page().load();
+  let rounds = 0;
+  const again = () => page.xhr('/api/x', (it) => it.addEventListener('load', () => {
+    if (rounds++ < 50) again();
+  }));
+  again();
+  await page.clock.pass(5000);
+  assert.equal(rounds, 51);
+  assert.equal(page.asked(), 51);
+  poll(page);
+  await page.clock.pass(20000);
+  assert.equal(page.streams.length, 0, 'the loop is remembered');
+  const slow = new Page();
+  slow.reply = async ({ marked }) => {
+    await new Promise((resolve) => slow.clock.set(resolve, 6000));
+    return slow.answer(marked);
+  };
+  slow.load();
+  poll(slow, undefined, 8000);
+  await slow.clock.pass(60000);
+  assert.equal(slow.streams.length, 0, 'held back by the origin');
+});
+
 test('a marked answer does not show its mark', async () => {
   const page = new Page().load();
   const seen = [];
@@ -214,6 +254,27 @@ test('XML and other charsets are left to the network', async () => {
   }
 });
 
+test('what a handler of a write reads is the origin’s', async () => {
+  const ends = {
+    'at readyState 4': (xhr, ask) => xhr.addEventListener('readystatechange',
+      () => xhr.readyState === 4 && ask()),
+    'at load': (xhr, ask) => xhr.addEventListener('load', ask),
+    'aborted': (xhr, ask) => (xhr.addEventListener('abort', ask), xhr.send(), xhr.abort()),
+    'opened anew': (xhr, ask) => (xhr.send(), xhr.open('GET', '/other'), ask()),
+  };
+  for (const [name, end] of Object.entries(ends)) {
+    const page = await vouched();
+    const xhr = new page.window.XMLHttpRequest();
+    xhr.open('POST', '/api/w');
+    // Node calls listeners in the order of their coming; browsers call ours first.
+    if (!/readyState/.test(name)) end(xhr, () => page.xhr());
+    if (xhr.readyState === 1 && !/anew/.test(name)) xhr.send();
+    if (/readyState/.test(name)) end(xhr, () => page.xhr());
+    await page.clock.pass(1);
+    assert.equal(page.asked(), 1, name);
+  }
+});
+
 test('a write by XMLHttpRequest: then the origin itself', async () => {
   const page = await vouched();
   const xhr = new page.window.XMLHttpRequest();
@@ -224,6 +285,33 @@ test('a write by XMLHttpRequest: then the origin itself', async () => {
   await page.xhr().done;
   assert.equal(page.asked(), 1);
   assert.equal(page.untouched(), false);
+});
+
+test('what a person asked for once may have been a write, whatever its URL is', async () => {
+  for (const url of ['/api/logout', { toString: () => '/api/logout' }]) {
+    const page = await vouched();
+    page.emit(page.window, 'click');
+    await page.xhr(url).done;
+    page.seen.length = 0;
+    await page.xhr().done;
+    assert.equal(page.asked(), 1);
+  }
+});
+
+test('another host that refuses the mark: one poll fails, the next go without it', async () => {
+  const page = new Page();
+  page.document.currentScript = { src: 'http://api.test/__pollcast/shim.js', remove() {} };
+  page.reply = ({ marked }) => {
+    if (marked) throw new TypeError('refused');
+    return page.answer(false);
+  };
+  page.load();
+  const ends = [];
+  page.window.setInterval(() => page.xhr('http://api.test/api/x').done.then(
+    ({ status }) => ends.push(status)), 2000);
+  await page.clock.pass(20100);
+  assert.deepEqual(ends.slice(0, 3), [200, 0, 200]);
+  assert.ok(ends.length > 8 && ends.slice(2).every((status) => status === 200));
 });
 
 test('aborted before, during, after; opened anew in a handler', async () => {

@@ -12,8 +12,8 @@ const { addEventListener, dispatchEvent } = W.EventTarget.prototype;
 const { Event, ProgressEvent, DOMException } = W;
 
 /**
- * Opened objects → {url, method, headers, odd, mime, sent, plan: while the network answers; at:
- * readyState of a local answer, got: the state it shows, words: its statusText, value: `response`}.
+ * Opened objects → {url, method, headers, odd, mime, sent; write, plan: while the network answers;
+ * at: readyState of a local answer, got: what it shows, value: its `response`}.
  */
 const requests = new WeakMap();
 /** Media types of which the text isn't plain UTF-8, or not all. */
@@ -23,15 +23,15 @@ let whole = false;
 
 const read = (self, name) => Reflect.get(XHR, name, self);
 const isText = (self) => /^(text)?$/.test(read(self, 'responseType'));
-const fire = (self, event) => Reflect.apply(dispatchEvent, self, [event]);
-const tellState = (self) => fire(self, new Event('readystatechange'));
+const tellState = (self) => dispatchEvent.call(self, new Event('readystatechange'));
 
 function tell(self, type, loaded = 0, total = 0) {
-  fire(self, new ProgressEvent(type, { loaded, total, lengthComputable: total > 0 }));
+  const lengthComputable = total > 0;
+  dispatchEvent.call(self, new ProgressEvent(type, { loaded, total, lengthComputable }));
 }
 
 function wrongState() {
-  throw new DOMException('The object is in the wrong state', 'InvalidStateError');
+  throw new DOMException('Wrong state', 'InvalidStateError');
 }
 
 function installXhr() {
@@ -41,6 +41,8 @@ function installXhr() {
   }, kind);
   const shown = (name, get) =>
     wrap(name, (it, call, self) => it.at >= 0 ? get(it, self) : call(), 'get');
+  const fact = (name, none) => shown(name, ({ got }) => got ? got[name] : none);
+  const text = (it, self) => isText(self) ? textOf(it) : null;
   const refused = (name, from, kind) =>
     wrap(name, (it, call) => it.at >= from ? wrongState() : call(), kind);
   whole = [
@@ -50,7 +52,7 @@ function installXhr() {
     wrap('setRequestHeader', (it, call, self, [name, value]) => {
       if (it.at >= 0) wrongState();
       call();
-      guard(() => it.headers && it.headers.append(name, value))();
+      guard(() => it.headers?.append(name, value))();
     }),
     wrap('overrideMimeType', (it, call, self, [mime]) => {
       if (it.at > 2) wrongState();
@@ -69,11 +71,11 @@ function installXhr() {
       ? fieldsOf(it).map((pair) => pair.join(': ') + '\r\n').join('')
       : call().replace(/^pollcast-state:.*\r\n/im, '')),
     shown('readyState', ({ at }) => at),
-    shown('status', ({ got }) => got ? got.status : 0),
-    shown('statusText', ({ got, words }) => got ? words : ''),
-    shown('responseURL', ({ got, url }) => got ? url : ''),
-    shown('response', (it, self) => isText(self) ? textOf(it) : valueOf(it, self)),
-    shown('responseText', (it, self) => isText(self) ? textOf(it) : wrongState()),
+    fact('status', 0),
+    fact('statusText', ''),
+    fact('responseURL', ''),
+    shown('response', (it, self) => text(it, self) ?? valueOf(it, self)),
+    shown('responseText', (it, self) => text(it, self) ?? wrongState()),
     shown('responseXML', (it, self) =>
       /^(document)?$/.test(read(self, 'responseType')) ? null : wrongState()),
     refused('responseType', 3, 'set'),
@@ -90,21 +92,17 @@ const textOf = ({ at, got }) => at > 2 && got ? got.body.replace(/^\ufeff/, '') 
 
 /** The same object each time, as long as it is the same answer. */
 function valueOf(it, self) {
-  if (it.at < 4 || !it.got) return null;
-  if (it.value === undefined) it.value = makeValue(it, read(self, 'responseType'));
-  return it.value;
-}
-
-function makeValue(it, type) {
-  const { body } = it.got;
-  if (type === 'arraybuffer') return new TextEncoder().encode(body).buffer;
-  if (type === 'blob') {
-    return new W.Blob([body], { type: typeOf(it.got).split(';')[0].trim().toLowerCase() });
-  }
+  const { at, got, value } = it;
+  if (at < 4 || !got) return null;
+  if (value !== undefined) return value;
+  const type = read(self, 'responseType');
+  if (type === 'arraybuffer') return (it.value = new TextEncoder().encode(got.body).buffer);
+  const media = typeOf(got).split(';')[0].trim().toLowerCase();
+  if (type === 'blob') return (it.value = new W.Blob([got.body], { type: media }));
   try {
-    return type === 'json' ? JSON.parse(textOf(it)) : null;
+    return (it.value = type === 'json' ? JSON.parse(textOf(it)) : null);
   } catch {
-    return null;
+    return (it.value = null);
   }
 }
 
@@ -120,10 +118,12 @@ function onOpen(old, call, self, [method, url, ...rest]) {
   }
   guard(() => {
     kept.delete(self);
+    // Something else would be asked for its text twice.
     if (typeof url === 'string' || url instanceof URL) it.url = withoutHash(url);
     // Any third argument that isn't true means synchronous, undefined too; then user and password.
-    it.odd = (rest.length && !rest[0]) || rest[1] != null || rest[2] != null;
+    it.odd = !it.url || (rest.length && !rest[0]) || rest[1] != null || rest[2] != null;
     if (old.plan) onSettled(old.plan, false);
+    if (old.write) wrote();
     // The object beneath is still open from last time, and said nothing.
     if (old.at >= 0 && old.at !== 1) tellState(self);
   })();
@@ -144,21 +144,20 @@ function onSend(it, call, self, [body]) {
     const { url, method, headers } = it;
     const odd = it.odd || isOdd(it, self) || read(self, 'responseType') === 'document';
     const credentials = read(self, 'withCredentials') && 'include';
-    const ask = inspect(url, { method, headers, body, credentials, mode: odd && 'odd' });
-    if (ask && ask.write) {
-      noteWriter();
-      it.writes = true;
-      Reflect.apply(addEventListener, self, ['readystatechange', onWritten, true]);
-    } else if (ask) {
+    const ask = inspect(url || '/', { method, headers, body, credentials, mode: odd && 'odd' });
+    if (ask) {
+      if (ask.write) noteWriter();
       ask.unfit = whole ? UNFIT : /^/;
-      const plan = decide(ask);
+      const plan = ask.write ? { ...ask } : decide(ask);
       if (plan.local) return void begin(self, it, plan);
-      it.plan = plan;
-      // Capturing: the first to hear, so that what the app asks next is known to follow an answer.
-      Reflect.apply(addEventListener, self, ['readystatechange', onState, true]);
+      it.write = plan.write;
+      plan.write = false;
+      if (!ask.write) it.plan = plan;
+      // Capturing: the first to hear, before the app asks again.
+      addEventListener.call(self, 'readystatechange', onState, true);
       if (plan.mark) {
         serve(self);
-        Reflect.apply(setRequestHeader, self, ['Pollcast-Client', plan.mark]);
+        setRequestHeader.call(self, 'Pollcast-Client', plan.mark);
       }
     }
   } catch {
@@ -180,13 +179,13 @@ function begin(self, it, { topic, local }) {
   const known = fields.has('content-length') && !fields.has('content-encoding');
   serve(self);
   it.at = 1;
-  it.words = topic.statusText;
+  const got = { ...local, statusText: topic.statusText, responseURL: it.url };
   // Each handler may abort, or open anew.
   const mine = () => requests.get(self) === it;
   const reach = (at) => {
     if (!mine() || it.at !== at - 1) return false;
     it.at = at;
-    it.got = local;
+    it.got = got;
     tellState(self);
     return true;
   };
@@ -205,20 +204,15 @@ function begin(self, it, { topic, local }) {
   });
 }
 
-/** Before `load`, `loadend` and what the app registered: what it asks next comes after the write. */
-const onWritten = guard(({ currentTarget: self }) => {
-  const it = requests.get(self);
-  if (!it.writes || read(self, 'readyState') < 4) return;
-  it.writes = false;
-  if (active) wrote();
-});
-
 /** What the network says: as 80-fetch's onAnswer(), once all of it is here. */
 const onState = guard(({ currentTarget: self }) => {
   const it = requests.get(self);
-  const { plan } = it;
-  if (!active || !plan || read(self, 'readyState') < 4) return;
-  it.plan = null;
+  const { plan, write } = it;
+  if (!active || read(self, 'readyState') < 4) return;
+  it.plan = it.write = null;
+  // What the app reads next must know of it.
+  if (write) wrote();
+  if (!plan) return;
   const [status, statusText] = [read(self, 'status'), read(self, 'statusText')];
   // After the app has seen the answer.
   const settle = (answered) => later(() => onSettled(plan, answered), 0);
@@ -228,7 +222,7 @@ const onState = guard(({ currentTarget: self }) => {
     return settle(false);
   }
   plan.source.answered = now();
-  const lines = Reflect.apply(getAllResponseHeaders, self, []).matchAll(/^(.+?): ?(.*)$/gm);
+  const lines = getAllResponseHeaders.call(self).matchAll(/^(.+?): ?(.*)$/gm);
   const headers = new Headers([...lines].map(([, name, value]) => [name, value]));
   const redirected = read(self, 'responseURL') !== it.url;
   const state = judge({ status, statusText, redirected, headers }, plan);

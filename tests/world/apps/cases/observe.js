@@ -91,3 +91,9 @@ export function finish(xhr) {
 export function later(ms = 100) {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
+
+/** Until `xhr` is in one of `states` once `begun()`, and then until stray events have come. */
+export async function settled(xhr, states, begun = () => true) {
+  while (!begun() || !states.includes(xhr.readyState)) await later(10);
+  await later(200);
+}

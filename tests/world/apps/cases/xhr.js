@@ -1,6 +1,6 @@
 // Cases of XMLHttpRequest: each takes the polled URL and answers what can be seen, as plain data.
 
-import { atOnce as outcome, fieldLines, finish, later, logged, opened } from './observe.js';
+import { atOnce as outcome, fieldLines, finish, later, logged, opened, settled } from './observe.js';
 
 async function typed(url, type) {
   const xhr = await finish(opened(url, type));
@@ -149,6 +149,6 @@ async function abortAt(url, state) {
   const log = logged(xhr);
   xhr.addEventListener('readystatechange', () => { if (xhr.readyState === state) xhr.abort(); });
   xhr.send();
-  await later();
+  await settled(xhr, [0]);
   return [log, xhr.readyState, xhr.status];
 }
