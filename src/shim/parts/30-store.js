@@ -18,6 +18,11 @@ const changed = new Set();
  * can't be compared; so what was learnt before a write is worth nothing after it.
  */
 let generation = 0;
+/**
+ * Writes by XMLHttpRequest on their way: nothing is answered here meanwhile. Listeners of such an
+ * object run in the order of their registration, so the app may hear of the end before us.
+ */
+let writing = 0;
 
 /**
  * Fields that never change what an origin answers; a new value in each request would split topics.

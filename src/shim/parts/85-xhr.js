@@ -123,7 +123,7 @@ function onOpen(old, call, self, [method, url, ...rest]) {
     // Any third argument that isn't true means synchronous, undefined too; then user and password.
     it.odd = !it.url || (rest.length && !rest[0]) || rest[1] != null || rest[2] != null;
     if (old.plan) onSettled(old.plan, false);
-    if (old.write) wrote();
+    if (old.write) written();
     // The object beneath is still open from last time, and said nothing.
     if (old.at >= 0 && old.at !== 1) tellState(self);
   })();
@@ -151,10 +151,10 @@ function onSend(it, call, self, [body]) {
       const plan = ask.write ? { ...ask } : decide(ask);
       if (plan.local) return void begin(self, it, plan);
       it.write = plan.write;
+      if (plan.write) writing++;
       plan.write = false;
       if (!ask.write) it.plan = plan;
-      // Capturing: the first to hear, before the app asks again.
-      addEventListener.call(self, 'readystatechange', onState, true);
+      addEventListener.call(self, 'readystatechange', onState);
       if (plan.mark) {
         serve(self);
         setRequestHeader.call(self, 'Pollcast-Client', plan.mark);
@@ -204,14 +204,19 @@ function begin(self, it, { topic, local }) {
   });
 }
 
+function written() {
+  // It may have begun before the script left, and came again.
+  if (writing) writing--;
+  wrote();
+}
+
 /** What the network says: as 80-fetch's onAnswer(), once all of it is here. */
 const onState = guard(({ currentTarget: self }) => {
   const it = requests.get(self);
   const { plan, write } = it;
   if (!active || read(self, 'readyState') < 4) return;
   it.plan = it.write = null;
-  // What the app reads next must know of it.
-  if (write) wrote();
+  if (write) written();
   if (!plan) return;
   const [status, statusText] = [read(self, 'status'), read(self, 'statusText')];
   // After the app has seen the answer.

@@ -16,7 +16,7 @@ function obstacle(topic) {
   if (!entry.vouched) return 'stale';
   if (age(conn.beat) >= conn.silence) return 'silence';
   if (!held || held.body === undefined || entry.wire.hash !== held.hash) return 'no state';
-  if (conn.generation !== generation || topic.seen !== generation) return 'write';
+  if (writing || conn.generation !== generation || topic.seen !== generation) return 'write';
   if (topic.seenEpoch !== conn.epoch) return 'restart';
   // Polled centrally more slowly than this app polls by now: a local answer could be too old.
   if (entry.every > topic.every * 1.25) return 'faster';

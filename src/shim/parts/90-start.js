@@ -56,6 +56,7 @@ function uninstall() {
   topics.clear();
   changed.clear();
   writers.clear();
+  writing = 0;
 }
 
 /** Something went wrong in here: gone until the page is loaded anew. */
