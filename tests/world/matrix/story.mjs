@@ -126,7 +126,9 @@ export async function before(tab) {
   result.polled = !(await tab.isSpared(isLeftAlone ? 1 : 3));
   await tab.mark('changes');
   result.pushed = 0;
-  for (let n = 0; n < 3; n += 1) result.pushed += await tab.isPushed();
+  // A machine under load may be late once or twice: who is pushed gets a second chance, who isn't mustn't have one.
+  const most = isLeftAlone || row.by === 'tick' ? 3 : 6;
+  for (let n = 0; n < most && (n < 3 || result.pushed < 2); n += 1) result.pushed += await tab.isPushed();
   await tab.mark('writes');
   await tab.writes('mine');
   // Where no timer tells a poll from what is read after a write, a third one in a row would pass for a rush, and the
@@ -170,7 +172,7 @@ async function alone(tab) {
   await tab.looks(2);
   await tab.isSpared(4);
   let pushed = 0;
-  for (let n = 0; n < 3; n += 1) pushed += await tab.isPushed();
+  for (let n = 0; n < 6 && pushed < 2; n += 1) pushed += await tab.isPushed();
   tab.result.pushed = pushed > 1;
   await tab.context.close();
 }
