@@ -18,8 +18,8 @@ export function verdict(row, { direct, through, alone }) {
   };
   const hoped = { stops: row.by !== 'network', by: row.by, writes: true, fallback: true, same: true };
   const faults = Object.keys(hoped).filter((key) => seen[key] !== hoped[key])
-    .map((key) => `${key}: ${seen[key]}, should be ${hoped[key]} (${through.pushed} changes pushed)`);
-  if (direct.pushed > 1) faults.push('without Pollcast changes should wait for the next look');
+    .map((key) => `${key}: ${seen[key]}, should be ${hoped[key]} (${through.pushed} of 5 changes pushed)`);
+  if (direct.pushed > 2) faults.push('without Pollcast changes should wait for the next look');
   const ended = known.filter(({ match, sometimes }) => !sometimes && !found.some((line) => match.test(line)));
   faults.push(...unknown, ...lapses(direct.log), ...lapses(through.log));
   faults.push(...ended.map(({ match }) => `known, and no longer there: ${match}`));
