@@ -80,13 +80,12 @@ function covers(conn, want) {
 
 function closeStreams() {
   for (const conn of [stream.live, stream.next]) if (conn) close(conn);
-  if (!stream.port) return;
   // A page in the back/forward cache may have no port.
-  tellWorker(null);
   dropPort();
 }
 
 function dropPort() {
+  tellWorker(null);
   if (stream.port) stream.port.close();
   stream.port = null;
 }
