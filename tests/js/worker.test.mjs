@@ -279,3 +279,18 @@ test('views that end since another page wrote: what they know is the base of the
   assert.equal(topics.length, 3);
   for (const { url, have } of topics) assert.ok(have, url);
 });
+
+test('an app that clears all timers there are: its polls bring the stream back', async () => {
+  const one = new Page().load();
+  const { stop } = await one.vouched();
+  stop();
+  // One of them was about to run.
+  await one.fetch('/api/z', { method: 'POST' });
+  for (const [id, { owner }] of [...one.clock.due]) if (owner === one) one.window.clearTimeout(id);
+  one.poll('/api/x', 2000);
+  const { length } = one.streams;
+  for (let n = 0; n < 30 && one.streams.length === length; n += 1) await one.clock.pass(2000);
+  await confirm(one);
+  await one.clock.pass(100);
+  assert.equal(await isPushed(one), true);
+});

@@ -51,6 +51,7 @@ function reconcile() {
 
 /** A worker that died says nothing, ever. */
 function alive() {
+  native.clearTimeout(stream.demandTimer);
   stream.demandTimer = 0;
   if (stream.port && now() - stream.heard > DEAD_MS) lose();
   tellWorker({});
