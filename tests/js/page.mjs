@@ -12,7 +12,7 @@ export const CONFIG = {
   mode: 'push',
   prefix: '/__pollcast',
   worker: 'w1',
-  watches: [{ re: '^/api/(?:.*)?$', push: true, percent: 100 }],
+  watches: [{ re: '^/api/(?:.*)?$', push: true, percent: 100, look: 2 }],
   busters: ['_', 't', 'ts', 'cb'],
   renew_ms: 60000,
   off_retry_ms: 15000,

@@ -349,6 +349,22 @@ test('a push while the app is asking: it looks again afterwards', async () => {
   assert.equal(page.polling.got.at(-1), '{"n":2}');
 });
 
+test('whom the watch lets be asked: no timer, and nobody', async () => {
+  for (const look of [0, 1]) {
+    const watches = [{ re: '^/api/', push: true, percent: 100, look }];
+    const page = await vouchedPage({ config: { watches } });
+    const { got } = page.polling;
+    const before = got.length;
+    await page.stream.snapshot(0, { hash: 'h2', seq: 2, body: '{"n":2}' });
+    await page.clock.pass(60);
+    assert.equal(got.length, before);
+    // Its own next look shows it, answered here.
+    await page.clock.pass(2100);
+    assert.equal(got.at(-1), '{"n":2}');
+    assert.equal(page.asked(), 0);
+  }
+});
+
 test('a timer that writes is never run early', async () => {
   const page = new Page().load();
   page.window.setInterval(() => {
