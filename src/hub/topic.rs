@@ -90,6 +90,8 @@ struct Sub {
     slot: usize,
     /// Whose it is.
     identity: IdentityId,
+    /// Where they are, if they are nobody.
+    place: Option<IdentityId>,
     /// How often the app polls, within the watch's rule.
     cadence: Duration,
     /// The last hint before it: a state from before that may lack a write that this client has

@@ -85,8 +85,8 @@ async fn answer(shared: &Shared, mut req: Request<Body>, client: Client) -> Resu
     name_host(&mut req);
     let decision = route::decide(&live.config, req.method(), req.uri(), req.headers());
     shared.metrics.request(label(decision));
-    let sender =
-        rollout::any(&live.config, Mode::Collapse).then(|| Sender::new(&live, req.headers()));
+    let sender = rollout::any(&live.config, Mode::Collapse)
+        .then(|| Sender::new(&live, req.headers(), client));
     let handshake = fields::is_websocket(req.headers()) && req.version() == http::Version::HTTP_11;
     // All but the plain way is boxed: a request's future is moved as a whole, and is as large as
     // the largest of its parts.
