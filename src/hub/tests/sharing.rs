@@ -110,6 +110,15 @@ impl Shared {
 
     /// One from this place.
     fn open_at(&self, place: Option<IdentityId>, who: &str, asked: Instant) -> Reader {
+        self.open_beating(SECOND, (place, who, asked))
+    }
+
+    /// One with this beat.
+    fn open_beating(
+        &self,
+        beat: Duration,
+        (place, who, asked): (Option<IdentityId>, &str, Instant),
+    ) -> Reader {
         let request =
             |who: &str| PollRequest::new(Target::new("/a", &[], 0), &Self::fields(who), 0);
         let ((key, about), identity) = (self.parts(who), self.id(who));
@@ -119,7 +128,7 @@ impl Shared {
         let have = None;
         let wish = Wish { key, identity, place, own, about, request, have, every, asked };
         let subscriber = self.hub.subscribe(vec![Ok(wish)], View::Shim).unwrap();
-        let pace = Pace { beat: SECOND, lifetime: 3600 * SECOND, retry: SECOND };
+        let pace = Pace { beat, lifetime: 3600 * SECOND, retry: SECOND };
         Reader(EventStream::new(subscriber, None, pace))
     }
 

@@ -27,8 +27,10 @@ impl Topic {
             return Slot::refused("anew");
         }
         state.newest += 1;
-        let (id, after) = (state.newest, state.hinted);
         let (cadence, identity) = (self.cadence(hub, wish.every), wish.identity);
+        // What is left from before the origin refused them is not for them, be it their own.
+        let revoked = hub.revoked.of(identity).map(|(since, _)| since);
+        let (id, after) = (state.newest, state.hinted.max(revoked));
         let place = wish.place;
         let mailbox = Arc::clone(mailbox);
         state.subs.insert(id, Sub { mailbox, slot, identity, place, cadence, after });
@@ -42,7 +44,7 @@ impl Topic {
         }
         // In this order: whoever dismisses notes that first, and then looks for members.
         state.revoke(hub, identity);
-        self.start(hub, &mut state, cadence);
+        self.start(hub, &mut state, (cadence, after));
         drop(state);
         hub.metrics.subscription_opened();
         // Where fields are ignored, equal states have unequal bodies: the client's may not be the
@@ -52,15 +54,20 @@ impl Topic {
     }
 
     /// Polls as often as the fastest wants it.
-    fn start(self: &Arc<Self>, hub: &Arc<Inner>, state: &mut State, cadence: Duration) {
+    fn start(
+        self: &Arc<Self>,
+        hub: &Arc<Inner>,
+        state: &mut State,
+        (cadence, after): (Duration, Option<Instant>),
+    ) {
         let fastest = state.cadences.keys().next().copied().unwrap_or(cadence);
         let watch = || Arc::clone(&self.about.watch);
         if let Some(poller) = &state.poller {
             poller.cadence(fastest);
         } else {
-            // A state that a hint has called into question since is asked for at once.
+            // A state that something has called into question since is asked for at once.
             let last = state.states.last().filter(|last| {
-                state.states.verified().is_some() && state.hinted.is_none_or(|h| h < *last)
+                state.states.verified().is_some() && after.is_none_or(|after| after < *last)
             });
             let sink = Arc::new(TopicSink::new(self, hub));
             let poller = hub.poller.load_full();

@@ -26,7 +26,8 @@ async fn who_subscribes_is_told_that_the_lease_has_run_out() {
     let (rig, mut readers) = crowd().await;
     // One of the others is asked for all by now.
     sleep(3 * SECOND).await;
-    let mut a = rig.open("a=1");
+    // At that instant, not when a beat is due.
+    let mut a = rig.open_beating(3600 * SECOND, (None, "a=1", Instant::now()));
     a.expect("snapshot", "[1]").await;
     rig.say("a=1", HANGS, "");
     let start = Instant::now();

@@ -126,6 +126,21 @@ async fn a_stream_whose_request_was_on_its_way_at_a_401_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_lingers_from_before_a_401_is_told_to_no_stream() {
+    let rig = shared(|watch| watch.audience = Audience::Credential);
+    let mut a = rig.open("a=1");
+    a.expect("snapshot", "[1]").await;
+    let _ = rig.hub.dismiss(rig.id("a=1"), "refused");
+    a.expect("gone", "refused").await;
+    sleep(SECOND / 10).await;
+    rig.say("a=1", 401, "");
+    let mut a = rig.open("a=1");
+    a.expect("stale", "401").await;
+    rig.say("a=1", 200, "[1]");
+    a.expect("snapshot", "[1]").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_was_last_shown_something_else_is_not_given_what_others_are() {
     let (rig, mut readers) = crowd().await;
     let _ = rig.passes("a=1", 200, "[1]");
