@@ -5,6 +5,7 @@ mod cors;
 pub mod hold;
 pub mod live;
 mod own;
+mod preflights;
 mod seats;
 mod sender;
 mod watched;
@@ -13,6 +14,7 @@ pub use self::complaints::Complaints;
 pub use self::cors::Admitted;
 use self::hold::Purse;
 use self::live::Live;
+pub use self::preflights::Preflights;
 pub use self::seats::Seats;
 use self::sender::Sender;
 use self::watched::Watched;
@@ -48,6 +50,8 @@ pub struct Shared {
     pub purse: Arc<Purse>,
     /// Which pages of other hosts the origin admits.
     pub admitted: Admitted,
+    /// And which fields of theirs.
+    pub preflights: Preflights,
     /// Streams by client.
     pub seats: Arc<Seats>,
     /// Keeps the log readable when the origin fails.

@@ -103,19 +103,23 @@ async fn stream(
         }
     };
     let most = config.limits.topics_per_stream;
-    let mut request = StreamRequest::parse(&body, &parts.headers, most).map_err(|fault| {
+    let request = StreamRequest::parse(&body, &parts.headers, most).map_err(|fault| {
         if matches!(fault, Fault::TooMany(..)) {
             shared.metrics.limit("topics_per_stream");
         }
         error(StatusCode::BAD_REQUEST, &fault.to_string())
     })?;
-    if let Some(page) = cors::page(live, &parts.headers) {
-        // The app's own request carries it, and the origin's answer speaks of it.
-        for wanted in &mut request.topics {
+    let page = cors::page(live, &parts.headers);
+    let wish = |mut wanted: Wanted| {
+        if let Some(page) = page {
+            if !shared.preflights.admits(page, &wanted) {
+                return Err("unwatched");
+            }
+            // The app's own request carries it, and the origin's answer speaks of it.
             wanted.headers.insert(header::ORIGIN, page.clone());
         }
-    }
-    let wish = |wanted: Wanted| wish(shared, live, &wanted, (client, asked));
+        wish(shared, live, &wanted, (client, asked))
+    };
     let wishes = request.topics.into_iter().map(wish).collect();
     let address = address_of(live, &parts.headers, client);
     open(shared, live, (wishes, View::Shim), address)
@@ -148,7 +152,8 @@ fn plain(
         // Whether it may read the answer is for the origin to say, here too.
         headers.insert(header::ORIGIN, page.clone());
     }
-    let wanted = Wanted { target, headers, have: last.and_then(StateHash::parse), every: None };
+    let have = last.and_then(StateHash::parse);
+    let wanted = Wanted { target, headers, own: Vec::new(), have, every: None };
     let address = address_of(live, req.headers(), client);
     open(shared, live, (vec![wish(shared, live, &wanted, (client, Instant::now()))], view), address)
 }
