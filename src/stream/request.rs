@@ -20,6 +20,8 @@ pub struct Wanted {
     /// The request that the app would make: the stream request's own browser fields, and those
     /// that the app set.
     pub headers: HeaderMap,
+    /// Which of them the app set.
+    pub own: Vec<HeaderName>,
     /// State hash of the body that the client holds.
     pub have: Option<StateHash>,
     /// How often the app polls.
@@ -121,17 +123,19 @@ fn wanted(index: usize, topic: Topic, base: &HeaderMap) -> Result<Wanted, Fault>
         Fields::Pairs(pairs) => pairs,
         Fields::Object(object) => object.into_iter().collect(),
     };
+    let mut own = Vec::new();
     for (name, value) in pairs {
         let name = HeaderName::try_from(name).map_err(|_| Fault::Field(index))?;
         let value = latin1(&value).ok_or(Fault::Field(index))?;
         if !is_forbidden(name.as_str()) {
             // An app's own `accept-language` replaces the browser's.
+            own.push(name.clone());
             headers.insert(name, value);
         }
     }
     let every = topic.every_ms.map(|ms| Duration::from_millis(ms).min(SLOWEST));
     let have = topic.have.as_deref().and_then(StateHash::parse);
-    Ok(Wanted { target: topic.url, headers, have, every })
+    Ok(Wanted { target: topic.url, headers, own, have, every })
 }
 
 /// True for path and query in origin form, and nothing that another parser could take for a host:

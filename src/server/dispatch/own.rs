@@ -103,21 +103,25 @@ async fn stream(
         }
     };
     let most = config.limits.topics_per_stream;
-    let mut request = StreamRequest::parse(&body, &parts.headers, most).map_err(|fault| {
+    let request = StreamRequest::parse(&body, &parts.headers, most).map_err(|fault| {
         if matches!(fault, Fault::TooMany(..)) {
             shared.metrics.limit("topics_per_stream");
         }
         error(StatusCode::BAD_REQUEST, &fault.to_string())
     })?;
-    if let Some(page) = cors::page(live, &parts.headers) {
-        // The app's own request carries it, and the origin's answer speaks of it.
-        for wanted in &mut request.topics {
+    let page = cors::page(live, &parts.headers);
+    let wish = |mut wanted: Wanted| {
+        if let Some(page) = page {
+            if !shared.preflights.admits(page, &wanted) {
+                return Err("unwatched");
+            }
+            // The app's own request carries it, and the origin's answer speaks of it.
             wanted.headers.insert(header::ORIGIN, page.clone());
         }
-    }
-    let wish = |wanted: Wanted| wish(shared, live, &wanted, (client, asked));
+        wish(shared, live, &wanted, (client, asked))
+    };
     let wishes = request.topics.into_iter().map(wish).collect();
-    let address = client_of(&parts.headers, client.peer.ip(), &config.forwarding.trusted);
+    let address = address_of(live, &parts.headers, client);
     open(shared, live, (wishes, View::Shim), address)
 }
 
@@ -148,8 +152,9 @@ fn plain(
         // Whether it may read the answer is for the origin to say, here too.
         headers.insert(header::ORIGIN, page.clone());
     }
-    let wanted = Wanted { target, headers, have: last.and_then(StateHash::parse), every: None };
-    let address = client_of(req.headers(), client.peer.ip(), &live.config.forwarding.trusted);
+    let have = last.and_then(StateHash::parse);
+    let wanted = Wanted { target, headers, own: Vec::new(), have, every: None };
+    let address = address_of(live, req.headers(), client);
     open(shared, live, (vec![wish(shared, live, &wanted, (client, Instant::now()))], view), address)
 }
 
@@ -180,10 +185,15 @@ fn wish(
     let target = Target::new(&wanted.target, &config.identity.cache_busters, now_ms);
     let index = route::pushed(config, target.path()).ok_or("unwatched")?;
     let watch = live.watches.get(index).ok_or("unwatched")?;
+    if route::is_another(&wanted.headers) {
+        return Err("unwatched");
+    }
     if !upstream::is_askable(&wanted.target) {
         return Err("unwatchable");
     }
     let identity = live.keyer.identify(&wanted.headers);
+    let nobody = identity == live.keyer.nobody();
+    let place = nobody.then(|| live.keyer.place(address_of(live, &wanted.headers, client)));
     let (keyer, audience) = (&live.keyer, shared.hub.audience(watch));
     let facts = Facts { watch: &watch.name, audience, target: &target, headers: &wanted.headers };
     let key = keyer.key(facts, identity);
@@ -206,7 +216,11 @@ fn wish(
         (id, PollRequest::new(target.clone(), &fields, now_ms))
     });
     let request = PollRequest::new(target, &headers, now_ms);
-    Ok(Wish { key, identity, own, about, request, have: wanted.have, every, asked })
+    Ok(Wish { key, identity, place, own, about, request, have: wanted.have, every, asked })
+}
+
+fn address_of(live: &Live, headers: &HeaderMap, client: Client) -> IpAddr {
+    client_of(headers, client.peer.ip(), &live.config.forwarding.trusted)
 }
 
 fn open(
