@@ -7,7 +7,7 @@ import { world } from './lib/world.mjs';
 
 const answers = Number(process.argv[2] ?? 2_000);
 const closing = [];
-const { origin, browser, open } = await world({ after: (close) => closing.unshift(close) });
+const { origin, browser, base, open } = await world({ after: (close) => closing.unshift(close) });
 
 const paths = Object.fromEntries([1, 10, 100].map((kb) => [`/api/${kb}kb`, kb]));
 for (const [path, kb] of Object.entries(paths)) {
@@ -48,7 +48,40 @@ origin.route('/cost', (request, response) => {
   response.end(`<!doctype html><title>cost</title><link rel="icon" href="data:,"><script>${script}</script>`);
 });
 
+/** CPU time of scripts and of all else for one load of an empty page, in ms; medians. */
+async function loads(person, at, count) {
+  const page = await person.newPage();
+  const session = await person.newCDPSession(page);
+  await session.send('Performance.enable');
+  const now = async () => {
+    const { metrics } = await session.send('Performance.getMetrics');
+    return ['ScriptDuration', 'TaskDuration'].map((name) => metrics.find((one) => one.name === name).value * 1000);
+  };
+  const all = [];
+  for (let n = 0; n < count; n += 1) {
+    const before = await now();
+    await page.goto(`${at}/empty`);
+    const after = await now();
+    all.push(after.map((value, which) => value - before[which]));
+  }
+  await page.close();
+  const median = (which) => all.map((one) => one[which]).sort((a, b) => a - b)[count >> 1];
+  return { script: median(0), all: median(1) };
+}
+
+origin.route('/empty', (request, response) => {
+  response.writeHead(200, { 'content-type': 'text/html' });
+  response.end('<!doctype html><head><title>empty</title><link rel="icon" href="data:,"></head>');
+});
+
 try {
+  {
+    const person = await browser.person();
+    const [direct, through] = [await loads(person, origin.base, 40), await loads(person, base, 40)];
+    console.log('| load of an empty page | scripts | all |\n|---|---|---|');
+    console.log(`| the origin's | ${direct.script.toFixed(2)} ms | ${direct.all.toFixed(2)} ms |`);
+    console.log(`| with the script | ${through.script.toFixed(2)} ms | ${through.all.toFixed(2)} ms |\n`);
+  }
   console.log('| body | by | mean | worst | of the network: mean |\n|---|---|---|---|---|');
   const person = await browser.person();
   const bare = await open(person, '/cost', origin.base);
