@@ -8,7 +8,7 @@
 use http::{HeaderMap, HeaderName, header};
 
 /// Fields by which some server, framework or library reads another method or another target out of
-/// a request: Rack, Express' method-override, Symfony, Laravel, Yii, OData, IIS and its rewriting,
+/// a request: Rack, Express' method-override, Symfony, Laravel, Yii, `OData`, IIS and its rewriter,
 /// Zend and Laminas, Envoy, and what stands behind a proxy that asks for leave first.
 const OTHERS: &[&str] = &[
     "x-envoy-original-method",

@@ -148,8 +148,8 @@ impl Proxy {
         self.hub.observe(self.key(about), what, asker, (begun, result))
     }
 
-    /// Takes in what an answer says of whoever asked, before it goes on. True if that ends what they
-    /// subscribe to.
+    /// Takes in what an answer says of whoever asked, before it goes on. True if that ends what
+    /// they subscribe to.
     pub fn learns(&self, sid: &str, status: StatusCode, headers: &HeaderMap) -> bool {
         let fields = fields(sid);
         let reason = match status == StatusCode::UNAUTHORIZED {

@@ -122,8 +122,8 @@ impl Topic {
         Some(sub)
     }
 
-    /// Ends all subscriptions of this identity or place, or of all, for this reason; what it was shown
-    /// doesn't count any more.
+    /// Ends all subscriptions of this identity or place, or of all, for this reason; what it was
+    /// shown doesn't count any more.
     pub fn dismiss(
         &self,
         hub: &Inner,
