@@ -181,3 +181,12 @@ test('refused by another host: one line on the console now and then', async () =
   await page.clock.pass(60000);
   assert.ok(tries >= 1 && tries <= 4, String(tries));
 });
+
+test('a page that is put aside hears nothing, but what it writes is told', async () => {
+  const tabs = channels();
+  const [one, other] = [await vouchedPage({ tabs }), await vouchedPage({ tabs })];
+  one.emit(one.window, 'pagehide');
+  await one.fetch('/api/login', { method: 'POST' });
+  assert.equal(tabs.open, 1);
+  await asksAnew(other);
+});

@@ -195,3 +195,49 @@ test('a worker that died is given up for a new one', async () => {
   await one.clock.pass(100);
   assert.equal(await isPushed(one), true);
 });
+
+/** The newest stream says `body` of each topic, with a number that passes for newer than what pages know. */
+async function say(page, body, seq = 50) {
+  await page.stream.hello();
+  for (const index of page.stream.topics.keys()) await page.stream.snapshot(index, { hash: 'hs' + seq, seq, body });
+}
+
+test('a write, and at once other topics: nothing that a stream of before the write says is believed', async () => {
+  const one = new Page().load();
+  one.poll('/api/x');
+  one.poll('/api/y');
+  await one.clock.pass(2100);
+  await confirm(one);
+  assert.equal(one.stream.topics.length, 2);
+  const x = one.stream.topics.findIndex(({ url }) => url === '/api/x');
+  await one.fetch('/api/login', { method: 'POST' });
+  await one.clock.pass(30);
+  // No view of after the write has been told hello when the next one, without this topic, takes its place.
+  one.state = { hash: '', body: '' };
+  await one.read('/api/y');
+  one.state = { hash: 'hb', seq: 2, epoch: 'e1', body: '{"b":1}' };
+  await one.read('/api/x');
+  await one.clock.pass(60);
+  assert.equal(one.streams.length, 1);
+  await one.stream.snapshot(x, { hash: 'ha', seq: 9, body: '{"a":9}' });
+  await one.stream.send('beat', {});
+  assert.equal(await one.read('/api/x'), '{"b":1}');
+  assert.equal(await isPushed(one), false);
+});
+
+test('a page that was put aside heard of no login: it is told nothing by a stream of before it came back', async () => {
+  const [one, next] = await two();
+  await confirm(one);
+  await one.clock.pass(100);
+  next.emit(next.window, 'pagehide');
+  await one.clock.pass(100);
+  const { length } = one.streams;
+  next.emit(next.window, 'pageshow', { persisted: true });
+  await one.clock.pass(100);
+  assert.equal(await isPushed(next), false);
+  await one.clock.pass(1000);
+  assert.equal(one.streams.length, length + 1);
+  await say(one, '{"n":5}');
+  await one.clock.pass(100);
+  assert.equal(await isPushed(next), true);
+});

@@ -186,7 +186,9 @@ function closeTabs() {
 }
 
 function tellTabs() {
+  openTabs();
   if (tabs) tabs.postMessage(0);
+  if (stream.parked) closeTabs();
 }
 
 /** What a network answer is compared with when it comes: taken as its request starts. */

@@ -28,6 +28,8 @@ const stream = {
   heard: 0,
   deaf: 0,
   serial: 0,
+  /** Generation of the last view that a stream took which began after that view was asked for. */
+  fresh: -1,
 };
 
 /**
@@ -115,8 +117,7 @@ function open(want) {
   }
   conn.list = [...conn.entries.values()];
   // What was opened before the last write may be another user's.
-  const fresh = stream.generation !== generation;
-  stream.generation = generation;
+  const fresh = stream.fresh !== generation;
   stream.next = conn;
   // The worker has the body of what it told us last.
   const known = ({ topic, wire }) => wire && wire.hash === topic.told;
@@ -211,6 +212,8 @@ function onHello(conn, { epoch, silence_ms }) {
   if (stream.live && stream.live !== conn) close(stream.live);
   stream.live = conn;
   stream.next = null;
+  // Not when it was asked for: a view that another one replaces is never told of.
+  stream.fresh = conn.generation;
 }
 
 function onGone(entry, reason) {
@@ -233,8 +236,9 @@ function park() {
   native.clearTimeout(stream.demandTimer);
   stream.timer = stream.demandTimer = 0;
   closeStreams();
-  // It would keep the page out of the back/forward cache.
+  // It would keep the page out of the back/forward cache. So this page won't hear who else writes.
   closeTabs();
+  stream.fresh = -1;
 }
 
 function unpark() {

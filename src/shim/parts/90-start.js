@@ -25,9 +25,7 @@ function install() {
   if (D.hidden) park();
   else unpark();
   // This page may have come from a login.
-  openTabs();
   tellTabs();
-  if (D.hidden) closeTabs();
 }
 
 function onVisibility() {
