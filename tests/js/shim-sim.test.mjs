@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Browser, COMMON, URLS } from './sim-world.mjs';
+import { COMMON, URLS } from './sim-proxy.mjs';
+import { Browser } from './sim-world.mjs';
 
 const SEEDS = Number(process.env.SIM_SEEDS ?? 60);
 const ONLY = process.env.SIM_SEED;
@@ -11,8 +12,8 @@ const STEPS = 40;
 
 /** What may happen, and how often. */
 const ACTIONS = {
-  wait: 12, write: 6, change: 8, login: 3, hide: 3, show: 5, away: 1, crash: 1, load: 2, cut: 2, stall: 1, bye: 1,
-  restart: 1, fail: 2, mend: 3, die: 0.5, start: 3, stop: 2, slow: 2, quick: 2,
+  wait: 6, write: 6, change: 8, login: 5, hide: 3, show: 5, away: 1, crash: 1, load: 2, cut: 2, stall: 1, bye: 1,
+  restart: 1, busy: 2, sleep: 1, fail: 2, mend: 3, die: 0.5, start: 3, stop: 2, slow: 2, quick: 2,
 };
 
 function pick(random) {

@@ -1,13 +1,8 @@
-// What shim-sim.test.mjs moves: a browser whose pages poll, and the proxy that they ask, with its origin.
+// What shim-sim.test.mjs moves: a browser whose pages poll, and what each of them may be shown.
 
 import assert from 'node:assert/strict';
-import { Page, fnv1a } from './page.mjs';
-
-/** The same for all users. */
-export const COMMON = '/api/common';
-export const URLS = ['/api/a', '/api/b', COMMON];
-const USERS = ['ann', 'bob'];
-const PIPE_MS = 250;
+import { Page } from './page.mjs';
+import { COMMON, PIPE_MS, Server, Stream, URLS, USERS } from './sim-proxy.mjs';
 
 /** mulberry32 */
 function createRandom(seed) {
@@ -25,258 +20,6 @@ async function settle() {
   for (let n = 0; n < 6; n += 1) await hop();
 }
 
-class Server {
-  jar = USERS[0];
-  epoch = 'e1';
-  streams = new Set();
-  /** Key → every version and since when it is the truth. */
-  versions = new Map();
-  /** Key → what the proxy knows. */
-  hub = new Map();
-  /** Every body that the origin ever sent. */
-  sent = new Set();
-  failing = false;
-  slowMs = 40;
-
-  constructor(clock, random) {
-    Object.assign(this, { clock, random });
-    clock.set(() => this.tick(), 500, true, [], this);
-  }
-
-  later(ms, fn) {
-    this.clock.set(fn, ms, false, [], this);
-  }
-
-  key = (id, url) => (url === COMMON ? url : `${id} ${url}`);
-
-  truth(id, url, at = Infinity) {
-    const key = this.key(id, url);
-    if (!this.versions.has(key)) this.versions.set(key, [{ v: 1, at: 0 }]);
-    return this.versions.get(key).findLast((version) => version.at <= at);
-  }
-
-  change(id, url) {
-    const { v } = this.truth(id, url);
-    this.versions.get(this.key(id, url)).push({ v: v + 1, at: this.clock.at });
-    return v + 1;
-  }
-
-  /** What the origin says now. `r` is a member that the watch ignores. */
-  read(id, url) {
-    const { v } = this.truth(id, url);
-    const mine = url === COMMON ? '' : id;
-    const pad = 'abcdefgh'.repeat(8);
-    const body = JSON.stringify({ id: mine, url, v, pad, r: Math.floor(this.random() * 1e6) });
-    this.sent.add(body);
-    const name = `${mine}${url}${v}`;
-    const hash = [name, name + '!'].map((text) => fnv1a(text).toString(16).padStart(8, '0')).join('');
-    return { body, hash, v, begun: this.clock.at };
-  }
-
-  known(key) {
-    let it = this.hub.get(key);
-    if (!it) {
-      // Numbers of two identities must not be comparable by chance.
-      it = { seq: Math.floor(this.random() * 6), now: null, past: new Map(), last: -1, stale: '', hinted: -1 };
-      this.hub.set(key, it);
-    }
-    return it;
-  }
-
-  observe(key, { body, hash, begun }) {
-    const it = this.known(key);
-    if (begun >= it.last) {
-      it.last = it.verified = begun;
-      it.stale = '';
-      if (!it.now || it.now.hash !== hash) {
-        it.seq += 1;
-        it.now = { hash, body };
-        it.past.set(hash, { seq: it.seq, body });
-      } else it.past.get(hash).seq = it.seq;
-      this.spread(key);
-    }
-    return { hash, seq: it.past.has(hash) ? it.past.get(hash).seq : it.seq - 1 };
-  }
-
-  fail(key) {
-    const it = this.known(key);
-    if (!it.now) return;
-    it.stale = 'timeout';
-    this.spread(key);
-  }
-
-  spread(key) {
-    for (const stream of this.streams) stream.topics.forEach((topic) => topic.key === key && stream.news(topic));
-  }
-
-  poll(id, url) {
-    const key = this.key(id, url);
-    const it = this.known(key);
-    it.polled = this.clock.at;
-    const { failing, epoch } = this;
-    const got = this.read(id, url);
-    this.later(5 + this.random() * this.slowMs, () => {
-      if (epoch === this.epoch) failing ? this.fail(key) : this.observe(key, got);
-    });
-  }
-
-  tick() {
-    for (const stream of this.streams) {
-      for (const { key, id, url, every } of stream.topics) {
-        const it = this.known(key);
-        if (!(this.clock.at - it.polled < every - 250)) this.poll(id, url);
-      }
-      stream.beat();
-    }
-  }
-
-  hint(key) {
-    this.known(key).hinted = this.clock.at;
-    for (const { topics } of this.streams) {
-      const topic = topics.find((one) => one.key === key);
-      if (topic) return this.poll(topic.id, topic.url);
-    }
-  }
-
-  restart() {
-    this.epoch = 'e' + Math.floor(this.random() * 1e6);
-    this.hub.clear();
-    for (const stream of [...this.streams]) stream.end();
-  }
-
-  /** A request of a page, with the cookies of the instant it was made. */
-  async answer(request, url, marked) {
-    const { jar: id, clock } = this;
-    const away = () => 2 + this.random() * this.slowMs;
-    const pass = (ms) => new Promise((resolve) => this.later(ms, resolve));
-    await pass(away());
-    if (request.method === 'POST') {
-      if (url === '/api/login') {
-        const to = USERS[1 - USERS.indexOf(id)];
-        await pass(away());
-        this.jar = to;
-        this.onLogin(to);
-        return new Response('{}');
-      }
-      const v = this.change(id, url);
-      this.hint(this.key(id, url));
-      await pass(away());
-      return new Response(JSON.stringify({ id, url, v }));
-    }
-    if (this.failing && this.random() < 0.5) {
-      await pass(away());
-      if (this.random() < 0.5) throw new TypeError('Failed to fetch');
-      return new Response('bad gateway', { status: 502 });
-    }
-    const key = this.key(id, url);
-    const headers = { 'Content-Type': 'application/json' };
-    const { epoch } = this;
-    const it = this.hub.get(key);
-    let state = null;
-    let body;
-    const snapshot = marked && !marked.endsWith(';renew') && it && it.now && !it.stale
-      && it.verified > it.hinted && clock.at - it.verified < 1000;
-    if (snapshot) {
-      body = it.now.body;
-      state = { hash: it.now.hash, seq: it.seq };
-      await pass(away());
-    } else {
-      const got = this.read(id, url);
-      body = got.body;
-      await pass(away());
-      if (marked && epoch === this.epoch) state = this.observe(key, got);
-    }
-    if (state) headers['Pollcast-State'] = `${state.hash};seq=${state.seq};epoch=${epoch}`;
-    return new Response(body, { headers });
-  }
-
-}
-
-/** An event stream as the proxy writes it; what is written arrives in order, a little later. */
-class Stream {
-  stalled = false;
-  arrives = 0;
-  beaten = 0;
-
-  constructor(server, { topics }, signal) {
-    const id = server.jar;
-    this.server = server;
-    this.topics = topics.map(({ url, have, every_ms: every }, index) => {
-      const bound = Math.max(1000, 1.5 * every);
-      return { index, url, id, key: server.key(id, url), held: have, every, bound, told: '' };
-    });
-    this.beatMs = Math.max(500, Math.min(...this.topics.map(({ every }) => every)) / 2);
-    this.silenceMs = 2 * this.beatMs + 500;
-    const body = new ReadableStream({ start: (controller) => (this.controller = controller) });
-    signal.addEventListener('abort', () => this.end(signal.reason));
-    this.response = new Response(body, { headers: { 'Content-Type': 'text/event-stream' } });
-    server.streams.add(this);
-    const { epoch } = server;
-    this.send('hello', { v: 1, epoch, beat_ms: this.beatMs, silence_ms: this.silenceMs });
-    this.topics.forEach((topic) => this.news(topic));
-  }
-
-  send(name, data, index) {
-    const { clock, random } = this.server;
-    const which = index === undefined ? '' : `data: ${index}\n`;
-    const text = `event: ${name}\n${which}data: ${JSON.stringify(data)}\n\n`;
-    const at = Math.max(this.arrives, clock.at + random() ** 3 * PIPE_MS);
-    this.arrives = at;
-    this.server.later(at - clock.at, () => {
-      if (!this.over && !this.stalled) this.controller.enqueue(new TextEncoder().encode(text));
-    });
-  }
-
-  news(topic) {
-    const { server, server: { clock, random } } = this;
-    const it = server.known(topic.key);
-    if (it.stale) return this.stale(topic, it.stale);
-    if (!it.now || clock.at - it.verified > topic.bound) return;
-    const { hash, body } = it.now;
-    if (topic.told === hash) return;
-    const { seq } = it;
-    const old = it.past.get(topic.held);
-    if (topic.held === hash) this.send('current', { hash, seq }, topic.index);
-    else {
-      const whole = { hash, seq, length: body.length, check: fnv1a(body) };
-      if (old && random() < 0.8) {
-        let same = 0;
-        while (old.body[same] === body[same]) same += 1;
-        this.send('delta', { ...whole, from: topic.held, ops: [[0, same], body.slice(same)] }, topic.index);
-      } else {
-        const headers = [['content-type', 'application/json']];
-        this.send('snapshot', { ...whole, status: 200, headers, body }, topic.index);
-      }
-    }
-    topic.held = topic.told = hash;
-  }
-
-  stale(topic, reason) {
-    if (topic.told === 'stale') return;
-    topic.told = 'stale';
-    this.send('stale', { reason }, topic.index);
-  }
-
-  beat() {
-    const { clock } = this.server;
-    if (clock.at - this.beaten < this.beatMs - 1) return;
-    this.beaten = clock.at;
-    for (const topic of this.topics) {
-      const { verified } = this.server.known(topic.key);
-      if (topic.told && !(clock.at - verified <= topic.bound)) this.stale(topic, 'unverified');
-    }
-    this.send('beat', {});
-  }
-
-  end(reason) {
-    if (this.over) return;
-    this.over = true;
-    this.server.streams.delete(this);
-    if (reason) this.controller.error(reason);
-    else this.controller.close();
-  }
-}
-
 /** What one browser's pages write on, a few milliseconds later, in all others. */
 function channels(clock, random) {
   const open = new Set();
@@ -286,7 +29,8 @@ function channels(clock, random) {
     }
     postMessage(data) {
       for (const other of open) {
-        if (other !== this) clock.set(() => open.has(other) && other.onmessage({ data }), random() * 4, false, [], open);
+        const hear = () => open.has(other) && other.onmessage({ data });
+        if (other !== this) clock.set(hear, random() * 4, false, [], open);
       }
     }
     close() {
@@ -309,9 +53,9 @@ class Tab {
     const { page } = this;
     const { window } = page;
     window.Math.random = random;
-    const Channel = browser.Channel;
+    const { Channel } = browser;
     const tab = this;
-    window.BroadcastChannel = class extends Channel {
+    if (Channel) window.BroadcastChannel = class extends Channel {
       set onmessage(fn) {
         this.hear = fn;
       }
@@ -322,10 +66,34 @@ class Tab {
         };
       }
     };
-    if (browser.alone) window.SharedWorker = undefined;
+    const { SharedWorker } = window;
+    window.SharedWorker = browser.alone ? undefined : function Slow() {
+      const worker = new SharedWorker();
+      tab.slow(worker.port);
+      return worker;
+    };
     page.network = (input, init) => this.network(input, init, server);
     page.load();
     this.learns();
+  }
+
+  /** What comes to a busy page waits, in order. */
+  slow(port) {
+    const { browser: { clock }, page } = this;
+    let hear = null;
+    let waiting = [];
+    const flush = () => {
+      for (const event of waiting.splice(0)) if (!port.closed) hear(event);
+    };
+    Object.defineProperty(port, 'onmessage', {
+      set: (fn) => { hear = fn; },
+      get: () => (event) => {
+        const wait = (page.busyUntil ?? 0) - clock.at;
+        if (wait <= 0 && !waiting.length) return hear(event);
+        if (!waiting.length) clock.set(flush, wait, false, [], page);
+        waiting.push(event);
+      },
+    });
   }
 
   async network(input, init, server) {
@@ -335,7 +103,9 @@ class Tab {
       this.browser.counts.streams += 1;
       const stream = new Promise((resolve, reject) => {
         init.signal.addEventListener('abort', () => reject(init.signal.reason));
-        const open = () => init.signal.aborted || resolve(new Stream(server, JSON.parse(init.body), init.signal).response);
+        const open = () => {
+          if (!init.signal.aborted) resolve(new Stream(server, JSON.parse(init.body), init.signal).response);
+        };
         server.later(2 + this.browser.random() * server.slowMs, open);
       });
       return stream;
@@ -346,8 +116,7 @@ class Tab {
 
   /** From now on nothing of before may be shown: another tab wrote, or this one did. */
   learns() {
-    const { clock, server } = this.browser;
-    this.learntAt = clock.at;
+    const { server } = this.browser;
     for (const [key, versions] of this.browser.settled) this.expect(key, versions);
     this.ids = new Set([server.jar]);
   }
@@ -377,14 +146,18 @@ class Tab {
     const local = !this.asked;
     this.browser.counts[local ? 'local' : 'network'] += 1;
     // Before the app could learn of anything else.
-    const allowed = { at: this.browser.clock.at, ids: new Set(this.ids), least: new Map(this.least) };
+    const allowed = { at: this.browser.clock.wall, ids: new Set(this.ids), least: new Map(this.least) };
     const read = async () => {
       const response = await answer;
       const text = await response.text();
       if (response.status !== 200) return;
       const shown = JSON.parse(text);
       if (local) this.check(poll, text, shown, allowed);
-      this.expect(this.browser.server.key(shown.id, shown.url), shown.v);
+      const { server } = this.browser;
+      const key = server.key(shown.id, shown.url);
+      // Two processes don't know of each other: by the network a page may go back, as it would without us.
+      if (!local && server.replicas.length > 1) this.least.delete(key);
+      this.expect(key, shown.v);
       poll.last = shown;
     };
     read().catch((error) => {
@@ -459,7 +232,7 @@ export class Browser {
     this.server = new Server(this.clock, this.random);
     // The new user's state is right whoever knows of it.
     this.server.onLogin = (id) => this.tabs.forEach(({ ids }) => ids.add(id));
-    this.Channel = channels(this.clock, this.random);
+    this.Channel = seed % 7 ? channels(this.clock, this.random) : null;
     const holder = Object.assign(Object.create(Tab.prototype), { browser: this, page: this.first });
     this.first.network = (input, init) => holder.network(input, init, this.server);
   }
@@ -481,7 +254,7 @@ export class Browser {
     const acts = {
       wait() {},
       write: () => tab && void tab.write(url),
-      change: () => server.change(this.any(USERS), url),
+      change: () => server.change(this.any([server.jar, ...USERS]), url),
       login: () => tab && void tab.write('/api/login'),
       hide: () => tab?.hide(),
       show: () => tab?.show(),
@@ -496,12 +269,16 @@ export class Browser {
       stall: () => stream && (stream.stalled = true),
       bye: () => stream?.send('bye', { reason: this.any(['drain', 'lifetime']), retry_ms: 200 }),
       restart: () => server.restart(),
+      // The origin, for central polls; pages fare a little better.
       fail: () => (server.failing = true),
       mend: () => (server.failing = false),
       die: () => {
         this.first.worker.die();
         for (const one of this.alone ? [] : [...server.streams]) one.end();
       },
+      // Its timers and its messages wait; time does not.
+      busy: () => tab && this.hold(tab, 500 + this.random() ** 2 * 40000),
+      sleep: () => this.sleep(1000 + this.random() * 100000),
       start: () => tab?.start(url, this.any([1000, 2000])),
       stop: () => tab?.stop(url),
       slow: () => (server.slowMs = 1500),
@@ -510,9 +287,25 @@ export class Browser {
     acts[name]();
   }
 
+  /** No timer of any page or worker ran meanwhile, and what is in the pipes is read late. */
+  sleep(ms) {
+    const { server } = this;
+    for (const url of URLS) if (this.random() < 0.5) server.change(server.jar, url);
+    server.slept += ms;
+    this.clock.wall += ms;
+  }
+
+  hold({ page }, ms) {
+    const { clock } = this;
+    const until = clock.at + ms;
+    page.busyUntil = Math.max(page.busyUntil ?? 0, until);
+    for (const timer of clock.due.values()) if (timer.owner === page) timer.at = Math.max(timer.at, until);
+  }
+
   calm() {
     const { server } = this;
     server.failing = false;
+    server.churn = 0;
     server.slowMs = 40;
     for (const tab of this.tabs) {
       tab.show();

@@ -378,3 +378,32 @@ test('a timer that writes is never run early', async () => {
   await page.clock.pass(300);
   assert.equal(page.asked('/api/alive'), 0);
 });
+
+test('URLs that were polled make room for others: a cursor in the query makes one after the other', async () => {
+  const page = new Page().load();
+  page.poll('/api/x', 2000);
+  for (let n = 0; n < 230; n += 1) {
+    const { stop } = page.poll(`/api/x?since=${n}`, 250);
+    await page.clock.pass(600);
+    stop();
+  }
+  const topics = page.window.pollcast.topics();
+  assert.equal(topics.length, 200);
+  for (const wanted of ['/api/x', '/api/x?since=229']) {
+    assert.ok(topics.some(({ url, polled }) => url === wanted && polled), wanted);
+  }
+});
+
+test('equal but for ignored members, after a login: the new user’s bytes', async () => {
+  const page = new Page().load();
+  await page.vouched();
+  await page.fetch('/api/login', { method: 'POST' });
+  page.state = { ...page.state, body: '{"n":1,"ignored":2}' };
+  await page.read('/api/x');
+  await page.clock.pass(1200);
+  await page.stream.hello();
+  await page.stream.send('current', { hash: 'h1', seq: 1 }, 0);
+  page.seen.length = 0;
+  assert.equal(await page.read('/api/x'), '{"n":1,"ignored":2}');
+  assert.equal(page.asked(), 0);
+});

@@ -241,3 +241,56 @@ test('a page that was put aside heard of no login: it is told nothing by a strea
   await one.clock.pass(100);
   assert.equal(await isPushed(next), true);
 });
+
+test('after a gap longer than the silence, a beat that waited is none of now', async () => {
+  const one = new Page().load();
+  await one.vouched();
+  // The machine slept: no timer ran, and what had come before is read only now.
+  one.clock.wall += 3600000;
+  await one.stream.send('beat', {});
+  assert.equal(await isPushed(one), false);
+});
+
+test('the network is back: the next try comes at once, however long the wait was to be', async () => {
+  const one = new Page().load();
+  await one.vouched();
+  one.accept = () => new Response('', { status: 502 });
+  one.stream.end();
+  await one.clock.pass(200000);
+  one.accept = () => null;
+  const { length } = one.streams;
+  one.emit(one.window, 'online');
+  await one.clock.pass(1100);
+  assert.equal(one.streams.length, length + 1);
+});
+
+test('views that end since another page wrote: what they know is the base of the streams to come', async () => {
+  const [one] = await two('/api/x', undefined, '/api/y');
+  await confirm(one);
+  await one.clock.pass(100);
+  await one.fetch('/api/x', { method: 'POST' });
+  await one.read('/api/x');
+  await one.clock.pass(1100);
+  await confirm(one);
+  await one.clock.pass(100);
+  new Page({ beside: one }).load().poll('/api/z');
+  await one.clock.pass(3500);
+  const { topics } = one.stream;
+  assert.equal(topics.length, 3);
+  for (const { url, have } of topics) assert.ok(have, url);
+});
+
+test('an app that clears all timers there are: its polls bring the stream back', async () => {
+  const one = new Page().load();
+  const { stop } = await one.vouched();
+  stop();
+  // One of them was about to run.
+  await one.fetch('/api/z', { method: 'POST' });
+  for (const [id, { owner }] of [...one.clock.due]) if (owner === one) one.window.clearTimeout(id);
+  one.poll('/api/x', 2000);
+  const { length } = one.streams;
+  for (let n = 0; n < 30 && one.streams.length === length; n += 1) await one.clock.pass(2000);
+  await confirm(one);
+  await one.clock.pass(100);
+  assert.equal(await isPushed(one), true);
+});

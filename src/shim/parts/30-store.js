@@ -63,9 +63,9 @@ function topicFor(key, url, headers, bare) {
   const id = [key, bare, ...fields.map((field) => field.join(': '))].join('\n');
   let topic = topics.get(id);
   if (!topic) {
+    if (topics.size >= TOPICS_MAX) forgetOldest();
     topic = newTopic(id, fields, bare);
     topics.set(id, topic);
-    if (topics.size > TOPICS_MAX) forgetOldest();
   }
   topic.url = url.pathname + url.search;
   return topic;
@@ -120,10 +120,10 @@ function newTopic(id, headers, anonymous) {
   };
 }
 
+/** One that was polled if need be: a cursor in the URL makes one after the other. */
 function forgetOldest() {
-  for (const [id, { polled }] of topics) {
-    if (!polled) return topics.delete(id);
-  }
+  const [oldest] = [...topics.values()].sort((a, b) => a.polled - b.polled || a.asked - b.asked);
+  topics.delete(oldest.id);
 }
 
 /** Leaves a topic to the network: for `ms`, or for a minute, then two, four … an hour at most. */
@@ -221,10 +221,12 @@ function learn(topic, state, start) {
   topic.seenEpoch = state.epoch;
   topic.renewal = now() + jitter(CONFIG.renew_ms);
   if (ordered && state.seq < held.seq) return;
-  // Equal states may differ in ignored members; deltas are built on the bytes that the stream sent.
+  // Equal states may differ in ignored members; deltas are built on the bytes that the stream sent,
+  // if that was for the same user.
   const entry = stream.live && stream.live.entries.get(topic);
   for (const known of [held, entry && entry.wire]) {
-    if (known && known.hash === state.hash) state.body = known.body ?? state.body;
+    const same = known && known.hash === state.hash && known.generation === generation;
+    if (same) state.body = known.body ?? state.body;
   }
   // Not every answer lets us read its text: then the stream sends it.
   topic.held = { ...state, generation };

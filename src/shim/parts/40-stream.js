@@ -51,6 +51,7 @@ function reconcile() {
 
 /** A worker that died says nothing, ever. */
 function alive() {
+  native.clearTimeout(stream.demandTimer);
   stream.demandTimer = 0;
   if (stream.port && now() - stream.heard > DEAD_MS) lose();
   tellWorker({});
@@ -80,13 +81,12 @@ function covers(conn, want) {
 
 function closeStreams() {
   for (const conn of [stream.live, stream.next]) if (conn) close(conn);
-  if (!stream.port) return;
   // A page in the back/forward cache may have no port.
-  tellWorker(null);
   dropPort();
 }
 
 function dropPort() {
+  tellWorker(null);
   if (stream.port) stream.port.close();
   stream.port = null;
 }

@@ -132,6 +132,11 @@ function decide(ask) {
     return { topic, local: held };
   }
   topic.networks++;
+  // An app that clears all timers there are clears ours, too.
+  if (stream.port && now() - stream.heard > 2 * DEAD_MS) {
+    stream.timer = 0;
+    alive();
+  }
   emit('network', topic);
   topic.inflight++;
   // Nothing but the origin itself knows what a write has changed, whichever way the write went.

@@ -183,7 +183,8 @@ async function run(conn, { url, client }) {
   const parser = createSseParser((name, data) => conn.closed || onEvent(conn, name, data));
   for (;;) {
     const { done, value } = await reader.read();
-    if (done || conn.closed) return;
+    // After a gap (the machine slept) what comes first is as old as the gap: no beat of now.
+    if (done || conn.closed || age(conn.heard) > conn.silence) return;
     conn.heard = stamp();
     parser.push(decoder.decode(value, { stream: true }));
   }

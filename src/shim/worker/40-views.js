@@ -27,7 +27,7 @@ function hear(port, wish) {
   // The page learns that somebody is here.
   port.postMessage([]);
   if (wish.retry) notBefore = Math.min(notBefore, now() + REOPEN_MS);
-  if (!wish.n) return;
+  else if (!wish.n) return;
   for (const view of views) if (view.port === port && view.n === wish.n) views.delete(view);
   if (wish.topics) admit(port, wish);
   soon();
@@ -39,11 +39,12 @@ function admit(port, { n, topics: list, fresh, ask }) {
   const entries = new Map();
   list.forEach((wish, index) => {
     const { id, every, state } = wish;
+    const known = live && live.entries.get(id);
     let topic = topics.get(id);
-    if (!topic) topics.set(id, (topic = { state: null }));
+    // Its views may all have ended a moment ago.
+    if (!topic) topics.set(id, (topic = { state: known ? known.state : null }));
     Object.assign(topic, { wish });
     // What the page was shown by the network is as good a base as any: the check decides.
-    const known = live && live.entries.get(id);
     if (state && state.body !== undefined && !(known && known.verdict)) topic.state = state;
     entries.set(id, { id, index, every, hash: state && state.hash, told: false, gone: false });
   });
