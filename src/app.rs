@@ -148,6 +148,7 @@ impl Proxy {
             admitted: Admitted::default(),
             preflights: Preflights::default(),
             seats: Arc::default(),
+            named: Arc::default(),
             complaints: Complaints::default(),
             metrics: metrics.clone(),
             drain: drain.clone(),

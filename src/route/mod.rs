@@ -42,6 +42,8 @@ pub enum Own {
     Mode,
     /// The event stream.
     Stream,
+    /// A stream is left; its name begins at this byte of the path.
+    Leave(usize),
     /// The plain server-sent-events view; the target begins at this byte of path and query.
     Plain(usize),
     /// Under the prefix, but nothing.
@@ -99,6 +101,7 @@ fn own(rest: &str, prefix: usize) -> Own {
         "/worker.js" => Own::Worker,
         "/mode" => Own::Mode,
         "/stream" => Own::Stream,
+        rest if rest.starts_with("/leave/") => Own::Leave(prefix + "/leave/".len()),
         rest if rest.starts_with("/sse/") => Own::Plain(prefix + "/sse".len()),
         _ => Own::Unknown,
     }

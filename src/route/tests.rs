@@ -19,6 +19,8 @@ fn own_endpoints_are_told_apart() {
     for (target, want) in [
         ("/__pollcast/shim.js", Own::Script),
         ("/__pollcast/worker.js", Own::Worker),
+        ("/__pollcast/leave/a-1", Own::Leave(18)),
+        ("/__pollcast/leave", Own::Unknown),
         ("/__pollcast/mode", Own::Mode),
         ("/__pollcast/stream", Own::Stream),
         ("/__pollcast/sse/api/x?y=1", Own::Plain(15)),

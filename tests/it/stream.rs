@@ -233,3 +233,26 @@ async fn many_topics_on_one_stream_each_reach_their_last_state() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_stream_that_is_left_by_its_name_ends_and_nobody_polls() {
+    let (site, app) = start("/api/a", Say::json(list(0))).await;
+    let topics = json!([{"url": "/api/a", "every_ms": 50}]);
+    let body = json!({"client": "me", "name": "a-1", "topics": topics}).to_string();
+    let mut named = Events::asking(&app, "", &body).await;
+    let mut other = Events::of(&app, "", &["/api/a"]).await;
+    named.until("snapshot").await;
+    other.until("snapshot").await;
+    // Another site's page can't, even if it knew the name; and GET doesn't.
+    let foreign = app.post("/__pollcast/leave/a-1", "Origin: http://evil\r\n", "").await;
+    assert!(foreign.head.starts_with("HTTP/1.1 403 "), "{}", foreign.head);
+    let got = app.get("/__pollcast/leave/a-1", "").await;
+    assert!(got.head.starts_with("HTTP/1.1 405 "), "{}", got.head);
+    for name in ["b", "", "a-1"] {
+        let left = app.post(&format!("/__pollcast/leave/{name}"), "", "").await;
+        assert!(left.head.starts_with("HTTP/1.1 204 "), "{}", left.head);
+    }
+    app.until_metric("pollcast_streams", 1.0).await;
+    site.say("/api/a", Say::json(list(1)));
+    other.until("delta").await;
+}

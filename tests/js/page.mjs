@@ -106,6 +106,7 @@ class Stream {
   constructor(request, signal) {
     this.topics = request.topics;
     this.client = request.client;
+    this.name = request.name;
     const stream = new ReadableStream({ start: (controller) => (this.controller = controller) });
     signal.addEventListener('abort', () => this.end(signal.reason));
     const headers = { 'Content-Type': 'text/event-stream' };

@@ -3,6 +3,7 @@
 mod complaints;
 mod cors;
 pub mod hold;
+mod leave;
 pub mod live;
 mod own;
 mod preflights;
@@ -13,6 +14,7 @@ mod watched;
 pub use self::complaints::Complaints;
 pub use self::cors::Admitted;
 use self::hold::Purse;
+pub use self::leave::Named;
 use self::live::Live;
 pub use self::preflights::Preflights;
 pub use self::seats::Seats;
@@ -54,6 +56,8 @@ pub struct Shared {
     pub preflights: Preflights,
     /// Streams by client.
     pub seats: Arc<Seats>,
+    /// Streams by name.
+    pub named: Arc<Named>,
     /// Keeps the log readable when the origin fails.
     pub complaints: Complaints,
     /// Counters.

@@ -1,10 +1,10 @@
 //! The own endpoints: script, mode, event stream, plain server-sent events.
 
 use super::live::Live;
-use super::seats::{Seated, client_of};
+use super::seats::{Once, Seated, client_of};
 use super::{Reply, Shared, cors};
 use crate::config::{Audience, Mode, Service};
-use crate::http::{Body, Client, Frame, Frames, fields};
+use crate::http::{Body, Client, Frame, fields};
 use crate::hub::{About, View, Wish};
 use crate::route::{self, Own};
 use crate::stream::{
@@ -18,7 +18,6 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, Limited};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -50,8 +49,9 @@ pub async fn answer(
         Own::Worker if get => Ok(Reply::Response(live.scripts.worker.respond(req.headers()))),
         Own::Mode if get => Ok(Reply::Response(live.scripts.respond_mode())),
         Own::Stream if req.method() == Method::POST => stream(shared, live, req, client).await,
+        Own::Leave(at) if req.method() == Method::POST => leave(shared, live, &req, at),
         Own::Plain(at) if req.method() == Method::GET => plain(shared, live, (at, client), &req),
-        Own::Stream => Err(not_allowed("POST")),
+        Own::Stream | Own::Leave(_) => Err(not_allowed("POST")),
         Own::Script | Own::Worker | Own::Mode | Own::Plain(_) => Err(not_allowed("GET")),
         Own::Unknown => Err(error(StatusCode::NOT_FOUND, "no such endpoint of Pollcast")),
     };
@@ -122,7 +122,20 @@ async fn stream(
     };
     let wishes = request.topics.into_iter().map(wish).collect();
     let address = address_of(live, &parts.headers, client);
-    open(shared, live, (wishes, View::Shim), address)
+    open(shared, live, (wishes, View::Shim, request.name), address)
+}
+
+fn leave(
+    shared: &Shared,
+    live: &Live,
+    req: &Request<Body>,
+    at: usize,
+) -> Result<Reply, Box<Response<Body>>> {
+    admit(live, req.headers())?;
+    shared.named.leave(req.uri().path().get(at..).unwrap_or_default());
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    Ok(Reply::Response(response))
 }
 
 fn plain(
@@ -155,7 +168,8 @@ fn plain(
     let have = last.and_then(StateHash::parse);
     let wanted = Wanted { target, headers, own: Vec::new(), have, every: None };
     let address = address_of(live, req.headers(), client);
-    open(shared, live, (vec![wish(shared, live, &wanted, (client, Instant::now()))], view), address)
+    let wishes = vec![wish(shared, live, &wanted, (client, Instant::now()))];
+    open(shared, live, (wishes, view, None), address)
 }
 
 /// The origin's target, and how the caller wants changes.
@@ -226,7 +240,7 @@ fn address_of(live: &Live, headers: &HeaderMap, client: Client) -> IpAddr {
 fn open(
     shared: &Shared,
     live: &Arc<Live>,
-    (wishes, view): (Vec<Result<Wish, &'static str>>, View),
+    (wishes, view, name): (Vec<Result<Wish, &'static str>>, View, Option<String>),
     address: IpAddr,
 ) -> Result<Reply, Box<Response<Body>>> {
     let full = |text: &str| {
@@ -257,7 +271,7 @@ fn open(
     let hello =
         (view == View::Shim).then(|| frames::hello(shared.hub.epoch(), pace.beat, pace.silence()));
     let frames = Box::new(EventStream::new(subscriber, hello, pace));
-    let frames = Box::new(Seated::new(frames, seat));
+    let frames = shared.named.name(name, Box::new(Seated::new(frames, seat)));
     Ok(Reply::Stream { head: stream_head(), frames })
 }
 
@@ -287,14 +301,6 @@ fn bye(shared: &Shared, reason: &'static str, retry: Duration) -> Reply {
     shared.metrics.bye(bye.reason);
     let frame = Frame { head: Bytes::new(), shared: frames::bye(bye.reason, bye.retry) };
     Reply::Stream { head: stream_head(), frames: Box::new(Once(Some(frame))) }
-}
-
-struct Once(Option<Frame>);
-
-impl Frames for Once {
-    fn poll_frame(&mut self, _: &mut Context<'_>) -> Poll<Option<Frame>> {
-        Poll::Ready(self.0.take())
-    }
 }
 
 fn stream_head() -> Response<()> {

@@ -104,6 +104,15 @@ impl Frames for Seated {
     }
 }
 
+/// A stream of one frame.
+pub struct Once(pub Option<Frame>);
+
+impl Frames for Once {
+    fn poll_frame(&mut self, _: &mut Context<'_>) -> Poll<Option<Frame>> {
+        Poll::Ready(self.0.take())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
