@@ -13,7 +13,7 @@ use crate::demo;
 use crate::drain::Drain;
 use crate::hub::Hub;
 use crate::server::dispatch::live::Live;
-use crate::server::dispatch::{Admitted, Complaints, Dispatch, Shared};
+use crate::server::dispatch::{Admitted, Complaints, Dispatch, Preflights, Shared};
 use crate::server::{self, Settings, Tls};
 use crate::telemetry::Metrics;
 use crate::upstream::{HttpOrigin, Upstream};
@@ -146,7 +146,9 @@ impl Proxy {
             upstream: upstream.clone(),
             purse: Arc::default(),
             admitted: Admitted::default(),
+            preflights: Preflights::default(),
             seats: Arc::default(),
+            named: Arc::default(),
             complaints: Complaints::default(),
             metrics: metrics.clone(),
             drain: drain.clone(),

@@ -185,6 +185,8 @@ pub struct Watch {
     pub poll_as: Option<Service>,
     /// Share answers that say `Cache-Control: private` or set an identity cookie all the same.
     pub share_private: bool,
+    /// Whom the script asks to look as soon as a state has changed.
+    pub refresh: Refresh,
     /// Globs over the paths of writes that hint this watch, beside the default path rule.
     pub write_hints: Vec<Glob>,
     /// JSON pointers that don't count as a change (unescaped reference tokens each).
@@ -209,6 +211,17 @@ pub enum Proof {
     Two,
     /// Every identity must have been shown it by a request of its own.
     Each,
+}
+
+/// Whom the script in the page asks to look as soon as a state has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refresh {
+    /// Nobody: the app's next poll shows it.
+    None,
+    /// The app's data library, if it is one that the script knows.
+    Library,
+    /// That, or else the timer that polls the URL: run early, with whatever else it does.
+    Timer,
 }
 
 /// How often to poll centrally.

@@ -2,8 +2,8 @@
 
 use super::{
     Admin, Audience, Config, Cors, Csp, Forwarding, ForwardingField, Glob, Identity, Inject,
-    Interval, Limits, Log, LogFormat, Mode, OriginHost, OriginProtocol, Poll, Proof, StreamTimes,
-    Timeouts, Tls, Watch,
+    Interval, Limits, Log, LogFormat, Mode, OriginHost, OriginProtocol, Poll, Proof, Refresh,
+    StreamTimes, Timeouts, Tls, Watch,
 };
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -131,6 +131,7 @@ impl Watch {
             proof: Proof::Two,
             poll_as: None,
             share_private: false,
+            refresh: Refresh::Timer,
             write_hints: Vec::new(),
             ignore: Vec::new(),
         }

@@ -172,6 +172,7 @@ impl Draft<'_> {
         watch.proof = form.proof.unwrap_or(watch.proof);
         watch.poll_as = form.poll_as;
         watch.share_private = form.share_private;
+        watch.refresh = form.refresh.unwrap_or(watch.refresh);
         watch.write_hints = form.write_hints;
         watch.ignore = form.ignore;
         let n = self.config.watches.len();

@@ -7,7 +7,7 @@ use super::service::service;
 use super::value::{Read, Value, duration, list, number, size, truth, word};
 use super::{
     Audience, Config, Csp, ForwardingField, Glob, Interval, LogFormat, Mode, OriginHost,
-    OriginProtocol, Proof, Service,
+    OriginProtocol, Proof, Refresh, Service,
 };
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -49,6 +49,8 @@ pub(super) struct WatchForm {
     pub poll_as: Option<Service>,
     /// Share what says that it is private.
     pub share_private: bool,
+    /// Whom the script asks to look.
+    pub refresh: Option<Refresh>,
     /// From `hints`.
     pub write_hints: Vec<Glob>,
     /// JSON pointers.
@@ -138,6 +140,11 @@ pub(super) static WATCH: &[Key<WatchForm>] = &[
     }),
     key("poll_as", |w, v| put(&mut w.poll_as, service(v))),
     key("share_private", |w, v| put(&mut w.share_private, truth(v))),
+    key("refresh", |w, v| {
+        let kinds =
+            [("timer", Refresh::Timer), ("library", Refresh::Library), ("none", Refresh::None)];
+        put(&mut w.refresh, word(v, &kinds).map(Some))
+    }),
     key("hints", |w, v| put(&mut w.write_hints, list(v, "write:/api/todos/**", noun::hint))),
     key("ignore", |w, v| put(&mut w.ignore, list(v, "/generatedAt", noun::pointer))),
 ];

@@ -20,8 +20,8 @@ mod value;
 
 pub use checked::{
     Admin, Audience, Config, Cors, Csp, Forwarding, ForwardingField, Identity, Inject, Interval,
-    Limits, Log, LogFormat, Mode, OriginHost, OriginProtocol, Poll, Proof, StreamTimes, Timeouts,
-    Tls, Watch,
+    Limits, Log, LogFormat, Mode, OriginHost, OriginProtocol, Poll, Proof, Refresh, StreamTimes,
+    Timeouts, Tls, Watch,
 };
 pub use fault::Faults;
 pub use file::{Flags, parse};

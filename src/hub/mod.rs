@@ -65,6 +65,8 @@ pub struct Wish {
     pub key: TopicKey,
     /// Who wants it.
     pub identity: IdentityId,
+    /// Where they are, if they have no credentials: whom all others like them are not.
+    pub place: Option<IdentityId>,
     /// What Pollcast asks in its own name, where the watch is public or has credentials of its own.
     pub own: Option<(IdentityId, PollRequest)>,
     /// What it is about.
@@ -343,12 +345,14 @@ impl Inner {
         };
         match topic {
             Some(topic) => {
-                let (identity, asked) = (wish.identity, wish.asked);
+                let (who, asked) = ([Some(wish.identity), wish.place], wish.asked);
                 let slot = topic.subscribe(self, wish, (index, mailbox));
                 // The stream's request was on its way when the origin refused them.
-                let revoked = self.revoked.of(identity).filter(|(since, _)| *since >= asked);
-                if let Some((_, reason)) = revoked {
-                    topic.dismiss(self, Some(identity), reason);
+                for id in who.into_iter().flatten() {
+                    let revoked = self.revoked.of(id).filter(|(since, _)| *since >= asked);
+                    if let Some((_, reason)) = revoked {
+                        topic.dismiss(self, Some(id), reason);
+                    }
                 }
                 slot
             }

@@ -11,8 +11,8 @@ use std::time::Duration;
 pub struct Dismissed(Vec<Arc<Mailbox>>);
 
 impl Hub {
-    /// Ends all subscriptions of an identity, for this reason. What it was shown doesn't count any
-    /// more.
+    /// Ends all subscriptions of an identity, or of nobody at a place, for this reason. What the
+    /// identity was shown doesn't count any more.
     pub fn dismiss(&self, identity: IdentityId, reason: &'static str) -> Dismissed {
         let term = self.0.settings.load().poll.reauthorize;
         self.0.revoked.note(identity, reason, term);

@@ -137,6 +137,7 @@ impl Rig {
         Wish {
             key,
             identity,
+            place: None,
             own: None,
             about,
             request,

@@ -90,11 +90,13 @@ struct Sub {
     slot: usize,
     /// Whose it is.
     identity: IdentityId,
+    /// Where they are, if they are nobody.
+    place: Option<IdentityId>,
     /// How often the app polls, within the watch's rule.
     cadence: Duration,
     /// The last hint before it: a state from before that may lack a write that this client has
-    /// seen already. The last before it, not the last: who comes to a topic that is written to all
-    /// the time would wait for ever.
+    /// seen already. Or when the origin refused it last. The last before it, not the last: who
+    /// comes to a topic that is written to all the time would wait for ever.
     after: Option<Instant>,
 }
 

@@ -1,8 +1,12 @@
 //! Request head → decision: the one place that says what a request is. Pure.
 
+mod plain;
+
+pub use self::plain::is_another;
+
 use crate::config::{Config, Mode};
 use crate::rollout;
-use http::{HeaderMap, Method, Uri, header};
+use http::{HeaderMap, Method, Uri};
 
 /// The field by which a page marks a GET of a URL that it knows to be polled.
 pub const CLIENT_FIELD: &str = "pollcast-client";
@@ -38,6 +42,8 @@ pub enum Own {
     Mode,
     /// The event stream.
     Stream,
+    /// A stream is left; its name begins at this byte of the path.
+    Leave(usize),
     /// The plain server-sent-events view; the target begins at this byte of path and query.
     Plain(usize),
     /// Under the prefix, but nothing.
@@ -67,11 +73,11 @@ pub fn decide(config: &Config, method: &Method, uri: &Uri, headers: &HeaderMap) 
     if !method.is_safe() {
         return Decision::Write;
     }
-    if method != Method::GET || config.mode < Mode::Observe || !plain_get(headers) {
+    if method != Method::GET || config.mode < Mode::Observe || !plain::is_get(headers) {
         return Decision::Pass;
     }
     let found = config.watches.iter().enumerate().find(|(_, watch)| watch.path.matches(path));
-    match found {
+    match found.filter(|_| plain::is_path(path) && !is_another(headers)) {
         Some((index, watch)) => match rollout::effective(config, watch) {
             Mode::Off => Decision::Pass,
             mode => Decision::Watched { watch: index, mode, mark: mark(mode, headers) },
@@ -80,28 +86,13 @@ pub fn decide(config: &Config, method: &Method, uri: &Uri, headers: &HeaderMap) 
     }
 }
 
-/// The watch of a path that is pushed, if any.
+/// The watch of a path that is pushed, if any; none of one that could be read as another path.
 #[must_use]
 pub fn pushed(config: &Config, path: &str) -> Option<usize> {
     let index = config.watches.iter().position(|watch| watch.path.matches(path))?;
-    (rollout::effective(config, config.watches.get(index)?) == Mode::Push).then_some(index)
-}
-
-/// A GET that asks for the whole representation, without a body and without an upgrade: only such a
-/// one can be a poll. Nor may `Connection` take fields away: a key has them, and the origin would
-/// not see them.
-fn plain_get(headers: &HeaderMap) -> bool {
-    let options = headers.get_all(header::CONNECTION).iter();
-    let mut options = options.flat_map(|line| line.as_bytes().split(|b| *b == b','));
-    let known = |option: &[u8]| {
-        let plain: [&[u8]; 4] = [b"", b"close", b"keep-alive", b"te"];
-        plain.iter().any(|plain| plain.eq_ignore_ascii_case(option.trim_ascii()))
-    };
-    options.all(known)
-        && !headers.contains_key(header::RANGE)
-        && !headers.contains_key(header::UPGRADE)
-        && !headers.contains_key(header::TRANSFER_ENCODING)
-        && headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0")
+    let pushed = plain::is_path(path)
+        && rollout::effective(config, config.watches.get(index)?) == Mode::Push;
+    pushed.then_some(index)
 }
 
 fn own(rest: &str, prefix: usize) -> Own {
@@ -110,6 +101,7 @@ fn own(rest: &str, prefix: usize) -> Own {
         "/worker.js" => Own::Worker,
         "/mode" => Own::Mode,
         "/stream" => Own::Stream,
+        rest if rest.starts_with("/leave/") => Own::Leave(prefix + "/leave/".len()),
         rest if rest.starts_with("/sse/") => Own::Plain(prefix + "/sse".len()),
         _ => Own::Unknown,
     }

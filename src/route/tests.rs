@@ -19,6 +19,8 @@ fn own_endpoints_are_told_apart() {
     for (target, want) in [
         ("/__pollcast/shim.js", Own::Script),
         ("/__pollcast/worker.js", Own::Worker),
+        ("/__pollcast/leave/a-1", Own::Leave(18)),
+        ("/__pollcast/leave", Own::Unknown),
         ("/__pollcast/mode", Own::Mode),
         ("/__pollcast/stream", Own::Stream),
         ("/__pollcast/sse/api/x?y=1", Own::Plain(15)),
@@ -47,9 +49,23 @@ fn only_plain_gets_are_watched() {
         ("upgrade", "websocket"),
         ("content-length", "3"),
         ("connection", "close, accept"),
+        ("x-http-method-override", "DELETE"),
+        ("x-original-url", "/admin"),
+        ("x_rewrite_url", "/admin"),
     ] {
         assert_eq!(decide_with("GET", "/api/x", &[field]), Decision::Pass, "{field:?}");
     }
+}
+
+#[test]
+fn a_path_that_could_be_read_as_another_is_not_watched() {
+    for path in ["/api/..%2fadmin", "/api/..;/admin", "/api//x", "/api/%2e%2e/admin", "/api/a%2fb"]
+    {
+        assert_eq!(decide_with("GET", path, &[]), Decision::Pass, "{path}");
+        assert_eq!(decide_with("POST", path, &[]), Decision::Write, "{path}");
+        assert_eq!(pushed(&config(), path), None, "{path}");
+    }
+    assert_eq!(pushed(&config(), "/api/a%20b"), Some(0));
 }
 
 #[test]

@@ -151,6 +151,7 @@ pub(super) fn settings(config: &Config, version: &str, worker: &str) -> serde_js
                 // The ceiling is `mode`: a page loaded while it was lower can come back.
                 "push": watch.mode == Mode::Push,
                 "percent": watch.percent,
+                "look": watch.refresh as u8,
             })
         })
         .collect();

@@ -8,6 +8,8 @@ use std::time::Duration;
 /// A stream request, checked.
 #[derive(Debug)]
 pub struct StreamRequest {
+    /// What the client calls this stream, should it have to leave it in a hurry.
+    pub name: Option<String>,
     /// Topics, in the client's order: events name them by index.
     pub topics: Vec<Wanted>,
 }
@@ -20,6 +22,8 @@ pub struct Wanted {
     /// The request that the app would make: the stream request's own browser fields, and those
     /// that the app set.
     pub headers: HeaderMap,
+    /// Which of them the app set.
+    pub own: Vec<HeaderName>,
     /// State hash of the body that the client holds.
     pub have: Option<StateHash>,
     /// How often the app polls.
@@ -33,7 +37,7 @@ pub enum Fault {
     #[error("the stream request is not of the form {{\"client\", \"topics\": […]}}: {0}")]
     Form(String),
     /// The client id has other characters or another length.
-    #[error("client must be 1 to 64 of [A-Za-z0-9_-]")]
+    #[error("client (and name, if any) must be 1 to 64 of [A-Za-z0-9_-]")]
     Client,
     /// Not one topic.
     #[error("topics is empty: name at least one")]
@@ -52,6 +56,8 @@ pub enum Fault {
 #[derive(Deserialize)]
 struct Form {
     client: String,
+    #[serde(default)]
+    name: Option<String>,
     topics: Vec<Topic>,
 }
 
@@ -93,7 +99,8 @@ impl StreamRequest {
     pub fn parse(body: &[u8], own: &HeaderMap, most: usize) -> Result<Self, Fault> {
         let form: Form =
             serde_json::from_slice(body).map_err(|error| Fault::Form(error.to_string()))?;
-        if !crate::route::client_id_ok(&form.client) {
+        let named = form.name.as_deref().is_none_or(crate::route::client_id_ok);
+        if !named || !crate::route::client_id_ok(&form.client) {
             return Err(Fault::Client);
         }
         match form.topics.len() {
@@ -104,7 +111,7 @@ impl StreamRequest {
         let base = browser_fields(own);
         let topics = form.topics.into_iter().enumerate();
         let topics = topics.map(|(index, topic)| wanted(index, topic, &base));
-        Ok(Self { topics: topics.collect::<Result<_, _>>()? })
+        Ok(Self { name: form.name, topics: topics.collect::<Result<_, _>>()? })
     }
 }
 
@@ -121,17 +128,19 @@ fn wanted(index: usize, topic: Topic, base: &HeaderMap) -> Result<Wanted, Fault>
         Fields::Pairs(pairs) => pairs,
         Fields::Object(object) => object.into_iter().collect(),
     };
+    let mut own = Vec::new();
     for (name, value) in pairs {
         let name = HeaderName::try_from(name).map_err(|_| Fault::Field(index))?;
         let value = latin1(&value).ok_or(Fault::Field(index))?;
         if !is_forbidden(name.as_str()) {
             // An app's own `accept-language` replaces the browser's.
+            own.push(name.clone());
             headers.insert(name, value);
         }
     }
     let every = topic.every_ms.map(|ms| Duration::from_millis(ms).min(SLOWEST));
     let have = topic.have.as_deref().and_then(StateHash::parse);
-    Ok(Wanted { target: topic.url, headers, have, every })
+    Ok(Wanted { target: topic.url, headers, own, have, every })
 }
 
 /// True for path and query in origin form, and nothing that another parser could take for a host:
@@ -264,7 +273,8 @@ mod tests {
         for (body, want) in [
             ("[", "not of the form"),
             (r#"{"client":"c"}"#, "missing field `topics`"),
-            (r#"{"client":"c d","topics":[]}"#, "client must be"),
+            (r#"{"client":"c d","topics":[]}"#, "client (and name, if any) must be"),
+            (r#"{"client":"c","name":"","topics":[]}"#, "client (and name, if any) must be"),
             (r#"{"client":"c","topics":[]}"#, "topics is empty"),
             (&format!(r#"{{"client":"c","topics":[{topic},{topic},{topic}]}}"#), "3 topics"),
             (r#"{"client":"c","topics":[{"url":"//evil/a"}]}"#, "topics[0].url"),

@@ -9,9 +9,10 @@ use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use std::num::NonZeroU32;
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 /// tokio's pausable clock, for governor: its own ignores paused time.
@@ -55,6 +56,8 @@ pub struct Gate {
     slots: Semaphore,
     /// Held for a few instructions, never across an await.
     breaker: Mutex<Breaker>,
+    /// Whoever waits for a probe's turn needn't any more.
+    closed: Notify,
     /// Says when the budget held something back.
     metrics: Metrics,
 }
@@ -68,6 +71,7 @@ impl Gate {
             rate: RateLimiter::direct_with_clock(Quota::per_second(per_second), TokioClock),
             slots: Semaphore::new(poll.concurrency.clamp(1, Semaphore::MAX_PERMITS)),
             breaker: Mutex::new(Breaker::new(poll.breaker_failures)),
+            closed: Notify::new(),
             metrics,
         }
     }
@@ -87,10 +91,15 @@ impl Gate {
             tokio::time::sleep(not_until.wait_time_from(TokioClock.now())).await;
         }
         loop {
+            let mut closed = pin!(self.closed.notified());
+            // Before the look: it may close between the two.
+            closed.as_mut().enable();
             let entry = self.locked(|breaker| breaker.enter(Instant::now()));
             match entry {
                 Entry::Go => return Some(permit),
-                Entry::Wait(until) => tokio::time::sleep_until(until).await,
+                Entry::Wait(until) => {
+                    let _ = tokio::time::timeout_at(until, closed).await;
+                }
             }
         }
     }
@@ -99,6 +108,7 @@ impl Gate {
     pub fn report(&self, healthy: bool) {
         let turned = self.locked(|breaker| breaker.report(healthy, Instant::now()));
         if turned && healthy {
+            self.closed.notify_waiters();
             tracing::info!("the origin answers again: central polls go on");
         } else if turned {
             tracing::warn!(
@@ -121,6 +131,19 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn all_go_on_once_the_origin_answers_again() {
+        let gate = Gate::new(&Poll { breaker_failures: 1, ..Poll::default() }, Metrics::new());
+        gate.report(false);
+        let start = Instant::now();
+        let probe = || async {
+            drop(gate.enter().await);
+            gate.report(true);
+        };
+        tokio::join!(probe(), probe(), probe());
+        assert_eq!(start.elapsed(), Duration::from_secs(1));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn holds_the_rate_on_paused_time() {

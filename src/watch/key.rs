@@ -13,7 +13,7 @@ use crate::config::{Audience, Identity};
 use crate::http::fields;
 use blake3::Hasher;
 use http::{HeaderMap, HeaderName, header};
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// Names one topic within this process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -178,6 +178,15 @@ impl Keyer {
     #[must_use]
     pub fn nobody(&self) -> IdentityId {
         self.identify(&HeaderMap::new())
+    }
+
+    /// Names whoever comes from this address and sends no credentials.
+    #[must_use]
+    pub fn place(&self, address: IpAddr) -> IdentityId {
+        let mut hasher = Hasher::new_keyed(&self.secret);
+        part(&mut hasher, b"place");
+        part(&mut hasher, address.to_string().as_bytes());
+        IdentityId(*hasher.finalize().as_bytes())
     }
 
     /// A copy of the fields without those that tell users apart.

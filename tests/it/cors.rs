@@ -112,6 +112,35 @@ async fn our_field_is_allowed_only_where_the_origin_allows_the_page() {
 }
 
 #[tokio::test]
+async fn a_page_has_only_those_fields_sent_that_the_origin_admits() {
+    let (site, app) = start().await;
+    let fields = format!("{}Cookie: sid=1\r\n", from(PAGE));
+    let topic = |name: &str| json!({"url": "/api/a", "every_ms": 50, "headers": [[name, "1"]]});
+    // The answer to one field says nothing of another, nor of another path.
+    site.say("/api/b", Say::status("204 No", &format!("{ALLOWS}{}", allows("x-own")), ""));
+    site.say("/api/a", Say::status("204 No", &format!("{ALLOWS}{}", allows("x-other")), ""));
+    app.ask(preflight("/api/b", PAGE, "x-own,pollcast-client")).await;
+    app.ask(preflight("/api/a", PAGE, "x-other")).await;
+    site.say("/api/a", Say::with("application/json", ALLOWS, "[1]"));
+    for name in ["x-own", "authorization"] {
+        let mut stream = Events::open(&app, &fields, &[topic(name)]).await;
+        assert_eq!(stream.until("gone").await.reason(), "unwatched", "{name}");
+    }
+    assert!(site.asked("x-own: 1").is_empty() && site.asked("authorization: 1").is_empty());
+    for name in ["x-other", "accept"] {
+        Events::open(&app, &fields, &[topic(name)]).await.until("snapshot").await;
+    }
+    assert!(!site.asked("x-other: 1").is_empty());
+    // Pages of this host send what they like.
+    let same = "Cookie: sid=1\r\nSec-Fetch-Site: same-origin\r\n";
+    Events::open(&app, same, &[topic("x-own")]).await.until("snapshot").await;
+}
+
+fn allows(fields: &str) -> String {
+    format!("Access-Control-Allow-Headers: {fields}\r\n")
+}
+
+#[tokio::test]
 async fn without_credentials_the_topic_is_nobodys() {
     let (site, app) = start().await;
     let topic = json!({"url": "/api/a", "every_ms": 50, "credentials": false});

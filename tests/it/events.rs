@@ -54,8 +54,13 @@ pub struct Events(Wire);
 impl Events {
     /// Opens one for some topics (JSON objects), over HTTP/1.1.
     pub async fn open(app: &App, fields: &str, topics: &[Value]) -> Self {
+        Self::asking(app, fields, &request(topics)).await
+    }
+
+    /// Opens one by a request body of its own.
+    pub async fn asking(app: &App, fields: &str, body: &str) -> Self {
         let mut peer = Peer::connect(app.addr).await;
-        peer.send(post("/__pollcast/stream", fields, &request(topics))).await;
+        peer.send(post("/__pollcast/stream", fields, body)).await;
         let head = peer.read_head().await;
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
         assert!(head.contains("content-type: text/event-stream\r\n"), "{head}");

@@ -12,7 +12,7 @@ export const CONFIG = {
   mode: 'push',
   prefix: '/__pollcast',
   worker: 'w1',
-  watches: [{ re: '^/api/(?:.*)?$', push: true, percent: 100 }],
+  watches: [{ re: '^/api/(?:.*)?$', push: true, percent: 100, look: 2 }],
   busters: ['_', 't', 'ts', 'cb'],
   renew_ms: 60000,
   off_retry_ms: 15000,
@@ -106,6 +106,7 @@ class Stream {
   constructor(request, signal) {
     this.topics = request.topics;
     this.client = request.client;
+    this.name = request.name;
     const stream = new ReadableStream({ start: (controller) => (this.controller = controller) });
     signal.addEventListener('abort', () => this.end(signal.reason));
     const headers = { 'Content-Type': 'text/event-stream' };

@@ -294,3 +294,22 @@ test('an app that clears all timers there are: its polls bring the stream back',
   await one.clock.pass(100);
   assert.equal(await isPushed(one), true);
 });
+
+test('put aside for "back": the only page of a stream ends it by its name, one of two does not', async () => {
+  const one = new Page().load();
+  await one.vouched();
+  await one.clock.pass(2100);
+  const left = () => one.seen.map(({ url }) => url).filter((url) => url.includes('/leave/'));
+  one.emit(one.window, 'pagehide', { persisted: true });
+  assert.deepEqual(left(), [`/__pollcast/leave/${one.streams[0].name}`]);
+  one.emit(one.window, 'pageshow', { persisted: true });
+  await one.clock.pass(2100);
+  one.seen.length = 0;
+  one.emit(one.window, 'pagehide', { persisted: false });
+  assert.deepEqual(left(), [], 'the page goes for good, and its worker with it');
+  const [first, next] = await two();
+  await confirm(first);
+  await first.clock.pass(2100);
+  next.emit(next.window, 'pagehide', { persisted: true });
+  assert.deepEqual(next.seen.filter(({ url }) => url.includes('/leave/')), []);
+});

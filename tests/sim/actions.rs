@@ -23,6 +23,9 @@ const ACTIONS: &[(u32, Action)] = &[
     (4, Action::Leave),
     (2, Action::LogIn),
     (2, Action::LogOut),
+    (3, Action::Elsewhere),
+    (2, Action::SwitchUser),
+    (2, Action::SignOut),
     (8, Action::Write),
     (8, Action::Ask),
     (8, Action::Fault),
@@ -45,6 +48,9 @@ enum Action {
     Leave,
     LogIn,
     LogOut,
+    Elsewhere,
+    SwitchUser,
+    SignOut,
     Write,
     Ask,
     Fault,
@@ -137,6 +143,9 @@ impl World {
             }
             Action::LogIn => self.log_in(at),
             Action::LogOut => self.origin.state().door(&self.clients[at].sid, false),
+            Action::Elsewhere => return self.refuse(at),
+            Action::SwitchUser => return self.switch_user(at, false),
+            Action::SignOut => return self.switch_user(at, true),
             Action::Write => {
                 let status = [200, 200, 201, 204, 422, 500][self.rng.usize(0..6)];
                 self.write(at, path, StatusCode::from_u16(status).unwrap());
@@ -322,6 +331,7 @@ impl World {
             self.clients[at].wants.clear();
             self.leave(at);
         }
+        self.ghosts.clear();
         let before = self.origin.state().polls;
         self.run(Duration::from_secs(60)).await?;
         let after = self.origin.state().polls;

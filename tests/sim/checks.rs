@@ -36,6 +36,10 @@ impl World {
         }
         for topic in client.stream().into_iter().flat_map(|stream| &stream.topics) {
             let about = (client.sid.clone(), topic.path);
+            let over = client.stream().is_some_and(|stream| stream.over);
+            if topic.standing == Standing::Vouched && over {
+                return Err(format!("invariant 2: client {at} wasn't told that its session ended"));
+            }
             if topic.standing == Standing::Vouched && state.fails(&about) {
                 return Err(format!("invariant 3: client {at} wasn't told that {about:?} fails"));
             }
@@ -48,6 +52,7 @@ impl World {
         let now = Instant::now();
         let client = &self.clients[at];
         let Some(stream) = client.stream() else { return Ok(()) };
+        let over = stream.over;
         let local: Vec<_> = stream
             .topics
             .iter()
@@ -68,6 +73,9 @@ impl World {
                 ));
             }
             self.is_theirs(&state, at, &about, &body)?;
+            if !over {
+                self.is_shown_since(&state, &about)?;
+            }
             let client = &mut self.clients[at];
             let cursor = client.cursor.get(&path).copied().unwrap_or(now);
             let since = if client.cursor.contains_key(&path) { cursor } else { oldest - age * 4 };

@@ -46,6 +46,10 @@ pub struct Stream {
     pub hello: Option<Hello>,
     /// The last hello or beat.
     pub alive: Instant,
+    /// Whose it is.
+    pub sid: String,
+    /// That session has ended since its request: nothing but farewells may come.
+    pub over: bool,
 }
 
 /// What a frame asks of whoever drives the client.
@@ -54,6 +58,8 @@ pub enum Next {
     GoOn,
     /// Open a new stream without `have` for this path: its delta didn't fit.
     Anew(usize),
+    /// Nothing that was learnt counts: leave, and come back at once.
+    Afresh,
     /// The stream ends; come back then.
     Back(Duration),
 }
@@ -62,6 +68,8 @@ pub enum Next {
 pub struct Client {
     /// Session cookie.
     pub sid: String,
+    /// What its browser sends by now, of which the page hasn't heard.
+    pub next: Option<String>,
     /// The newest is the last; the ones before go when it has said hello.
     pub streams: Vec<Stream>,
     pub held: BTreeMap<usize, Held>,
@@ -175,16 +183,19 @@ impl Client {
                 if matches!(topic.standing, Standing::Gone(_)) {
                     return Err("an event about a topic that is gone".to_owned());
                 }
+                if stream.over && name != "gone" {
+                    return Err(format!("invariant 2: {} is over", stream.sid));
+                }
                 match name {
                     "stale" => topic.standing = Standing::Stale(text(&event.data, "reason")?),
                     "gone" => {
-                        let (reason, path) = (text(&event.data, "reason")?, topic.path);
+                        let reason = text(&event.data, "reason")?;
                         topic.standing = Standing::Gone(reason.clone());
                         if reason == "anew" {
                             // Nothing that was learnt counts, and the network is asked first.
                             self.held.clear();
                             self.wrote = Some(now);
-                            return Ok(Next::Anew(path));
+                            return Ok(Next::Afresh);
                         }
                     }
                     _ => return self.state(at, index, event),

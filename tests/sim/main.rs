@@ -16,6 +16,7 @@ mod origin;
 mod proxy;
 mod rights;
 mod saving;
+mod sessions;
 mod trace;
 mod world;
 

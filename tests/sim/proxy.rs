@@ -124,7 +124,8 @@ impl Proxy {
         let every = wanted.every.unwrap_or(self.config.poll.default_interval);
         let (about, identity) = (self.about(path), self.keyer.identify(&wanted.headers));
         let (have, asked) = (wanted.have, tokio::time::Instant::now());
-        Ok(Wish { key, identity, own: None, about, request, have, every, asked })
+        let (place, own) = (None, None);
+        Ok(Wish { key, identity, place, own, about, request, have, every, asked })
     }
 
     /// The snapshot that may answer a marked request now.
@@ -145,6 +146,19 @@ impl Proxy {
         };
         let asker = Asker { identity: self.keyer.identify(&fields(&about.0)), request: None };
         self.hub.observe(self.key(about), what, asker, (begun, result))
+    }
+
+    /// Takes in what an answer says of whoever asked, before it goes on. True if that ends what
+    /// they subscribe to.
+    pub fn learns(&self, sid: &str, status: StatusCode, headers: &HeaderMap) -> bool {
+        let fields = fields(sid);
+        let reason = match status == StatusCode::UNAUTHORIZED {
+            _ if self.keyer.changes_identity(&fields, headers) => "anew",
+            true => "refused",
+            false => return false,
+        };
+        let _ = self.hub.dismiss(self.keyer.identify(&fields), reason);
+        true
     }
 
     /// A write that begins now.

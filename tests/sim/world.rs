@@ -4,12 +4,14 @@ use crate::client::{Client, Held, Next, Standing, Stream, Topic};
 use crate::events::Reader;
 use crate::origin::{About, Asker, PATHS, Script};
 use crate::proxy::{self, Proxy};
+use crate::sessions::Ghost;
 use crate::trace::Trace;
 use http::StatusCode;
 use pollcast::config::{Audience, Config, Mode};
 use pollcast::hint::Write;
 use pollcast::upstream::{Answer, PollError};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -49,7 +51,11 @@ pub struct World {
     /// Cleared at the end, when the streams alone must bring the last state.
     pub apps_poll: bool,
     /// Logins so far: each gives a session of its own.
-    logins: usize,
+    pub logins: usize,
+    /// When a session was last refused, or became another one.
+    pub ended: BTreeMap<String, Instant>,
+    /// Streams of pages that have gone on as somebody else.
+    pub ghosts: Vec<Ghost>,
 }
 
 impl World {
@@ -69,64 +75,28 @@ impl World {
         let proxy = Proxy::start(config, &origin, rng.u64(..));
         let clients = (0..clients).map(|_| Client::default()).collect();
         let (passing, writing) = (Vec::new(), Vec::new());
-        let (apps_poll, logins) = (true, 0);
-        let mut world =
-            Self { rng, trace, origin, proxy, clients, passing, writing, apps_poll, logins };
+        let (apps_poll, logins, ended, ghosts) = (true, 0, BTreeMap::new(), Vec::new());
+        let mut world = Self {
+            rng,
+            trace,
+            origin,
+            proxy,
+            clients,
+            passing,
+            writing,
+            apps_poll,
+            logins,
+            ended,
+            ghosts,
+        };
         (0..world.clients.len()).for_each(|at| world.log_in(at));
         world
-    }
-
-    /// A user logs in: mostly to a session that another page has, too.
-    pub fn log_in(&mut self, at: usize) {
-        self.leave(at);
-        self.logins += usize::from(self.logins == 0 || self.rng.u8(0..3) == 0);
-        let sid = format!("s{}", self.logins);
-        self.trace.say(format!("client {at} is {sid} now"));
-        self.origin.state().door(&sid, true);
-        self.clients[at].sid = sid;
-        self.clients[at].forget_all();
-    }
-
-    /// A user of their own.
-    pub fn log_in_anew(&mut self, at: usize) {
-        let sid = format!("u{at}");
-        self.origin.state().door(&sid, true);
-        self.clients[at].sid = sid;
-        self.clients[at].forget_all();
     }
 
     /// Requests at the origin so far: all, and those of the pages.
     pub fn requests(&self) -> (usize, usize) {
         let state = self.origin.state();
         (state.polls + state.asks, state.asks)
-    }
-
-    /// A client closes its streams.
-    pub fn leave(&mut self, at: usize) {
-        self.clients[at].back = None;
-        while !self.clients[at].streams.is_empty() {
-            self.close(at, 0);
-        }
-    }
-
-    fn close(&mut self, at: usize, which: usize) {
-        let stream = self.clients[at].streams.remove(which);
-        for topic in &stream.topics {
-            if !matches!(topic.standing, Standing::Gone(_)) {
-                self.want(at, topic.path, false);
-            }
-        }
-    }
-
-    fn want(&self, at: usize, path: usize, more: bool) {
-        let mut state = self.origin.state();
-        let count = state.wanted.entry((self.clients[at].sid.clone(), path)).or_default();
-        *count = if more { *count + 1 } else { *count - 1 };
-    }
-
-    /// Streams that count against the cap.
-    pub fn open_streams(&self) -> usize {
-        self.clients.iter().map(|client| client.streams.len()).sum()
     }
 
     /// Opens a stream for what the client wants; the one before stays until this one says hello.
@@ -146,21 +116,23 @@ impl World {
         };
         let topics: Vec<_> = client.wants.iter().map(topic).collect();
         let body = json!({"client": format!("c{at}"), "topics": topics}).to_string();
-        let wants = client.wants.clone();
+        let (wants, sid) = (client.wants.clone(), client.sid.clone());
+        // At the same instant the request counts as one from before.
+        let over = self.ended.get(&sid).is_some_and(|ended| *ended >= Instant::now());
         // Before: the first poll begins as soon as there is a subscriber.
-        for (path, _) in &wants {
-            self.want(at, *path, true);
+        for (path, _) in wants.iter().filter(|_| !over) {
+            self.want(&sid, *path, true);
         }
         let open = self.open_streams();
-        let result = self.proxy.open(&self.clients[at].sid, &body);
+        let result = self.proxy.open(&sid, &body);
         let room = open < self.proxy.config.limits.streams;
         self.trace.say(format!("client {at} opens a stream: {wants:?}, room: {room}"));
         match result {
             Ok(_) if !room => return Err("invariant 9: a stream beyond the cap".to_owned()),
             Err(_) if room => return Err("invariant 9: refused below the cap".to_owned()),
             Err(_) => {
-                for (path, _) in &wants {
-                    self.want(at, *path, false);
+                for (path, _) in wants.iter().filter(|_| !over) {
+                    self.want(&sid, *path, false);
                 }
             }
             Ok(frames) => {
@@ -171,6 +143,8 @@ impl World {
                     topics: wants.into_iter().map(topic).collect(),
                     hello: None,
                     alive: Instant::now(),
+                    sid,
+                    over,
                 });
             }
         }
@@ -187,6 +161,7 @@ impl World {
             self.trace.say(format!("client {at} gets {} from a snapshot", PATHS[path]));
             let state = self.held(position, &snapshot.body);
             let wrote = self.clients[at].writes;
+            self.is_shown_since(&self.origin.state(), &about)?;
             self.was_read(at, &about, &snapshot.body, wrote)?;
             self.clients[at].learnt(path, now, Some(state));
             return Ok(());
@@ -236,6 +211,7 @@ impl World {
         self.trace.say("the proxy starts anew");
         self.passing.clear();
         self.writing.clear();
+        self.ghosts.clear();
         for at in 0..self.clients.len() {
             self.leave(at);
             self.clients[at].back = Some(Instant::now() + Duration::from_millis(500));
@@ -262,7 +238,7 @@ impl World {
 
     /// Takes whatever is there. True if there was something.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, String> {
-        let mut moved = false;
+        let mut moved = self.haunt(cx)?;
         for at in 0..self.clients.len() {
             let mut which = 0;
             while which < self.clients[at].streams.len() && self.clients[at].appetite != Some(0) {
@@ -319,9 +295,9 @@ impl World {
         let shared: String = String::from_utf8_lossy(&frame.shared).chars().take(90).collect();
         self.trace.say(format!("client {at} reads {head}{}", shared.replace('\n', " ")));
         for (index, topic) in before.iter().zip(after).enumerate() {
-            if !topic.0 && topic.1 {
-                let path = self.clients[at].streams[which].topics[index].path;
-                self.want(at, path, false);
+            let stream = &self.clients[at].streams[which];
+            if !topic.0 && topic.1 && !stream.over {
+                self.want(&stream.sid, stream.topics[index].path, false);
             }
         }
         // Make before break: the old one goes when the new one is up.
@@ -335,6 +311,7 @@ impl World {
                 self.leave(at);
                 self.open(at, Some(path))?;
             }
+            Next::Afresh => self.start_afresh(at),
             Next::Back(retry) => self.clients[at].back = Some(now + retry),
         }
         self.check_client(at)
@@ -354,6 +331,7 @@ impl World {
             if known && answer.headers.contains_key(http::header::SET_COOKIE) {
                 self.origin.state().rotated.insert(about.clone());
             }
+            self.pass(&about.0, answer.status, &answer.headers)?;
         }
         self.trace.say(format!("client {at} is answered {}: {position:?}", answer.status));
         if self.clients[*at].sid != about.0 {

@@ -237,6 +237,7 @@ test('a page with a base elsewhere still asks its own site, and is pushed', { sk
   const asked = [];
   page.on('request', (request) => asked.push(request.url()));
   await page.goto(base + '/page');
-  await until('the stream is open', () => asked.includes(`${base}/__pollcast/stream`));
+  const state = () => page.evaluate(() => globalThis.pollcast.topics()[0]?.state);
+  await until('the page is pushed', async () => await state() === 'pushed');
   assert.deepEqual(asked.filter((url) => url.includes('elsewhere')), []);
 });

@@ -7,7 +7,7 @@ import { world } from './lib/world.mjs';
 
 const answers = Number(process.argv[2] ?? 2_000);
 const closing = [];
-const { origin, browser, open } = await world({ after: (close) => closing.unshift(close) });
+const { origin, browser, base, open } = await world({ after: (close) => closing.unshift(close) });
 
 const paths = Object.fromEntries([1, 10, 100].map((kb) => [`/api/${kb}kb`, kb]));
 for (const [path, kb] of Object.entries(paths)) {
@@ -48,7 +48,35 @@ origin.route('/cost', (request, response) => {
   response.end(`<!doctype html><title>cost</title><link rel="icon" href="data:,"><script>${script}</script>`);
 });
 
+/** What the script costs a page that loads: from its text to all of it installed, in ms; and its size. */
+async function loads(person, count) {
+  const response = await fetch(`${base}/__pollcast/shim.js`);
+  const text = await response.text();
+  origin.route('/empty', (request, answer) => {
+    answer.writeHead(200, { 'content-type': 'text/html' });
+    answer.end('<!doctype html><head><title>empty</title><link rel="icon" href="data:,"></head>');
+  });
+  const page = await person.newPage();
+  const times = [];
+  for (let n = 0; n < count; n += 1) {
+    await page.goto(`${origin.base}/empty`);
+    times.push(await page.evaluate((source) => {
+      const script = document.createElement('script');
+      script.textContent = source;
+      const begin = performance.now();
+      document.head.append(script);
+      return performance.now() - begin;
+    }, text));
+  }
+  await page.close();
+  times.sort((one, other) => one - other);
+  return { median: times[count >> 1], worst: times.at(-1), bytes: text.length };
+}
+
 try {
+  const { median, worst, bytes } = await loads(await browser.person(), 40);
+  console.log(`a page that loads: ${median.toFixed(2)} ms to compile and install ${bytes} bytes (median of 40; `
+    + `worst ${worst.toFixed(2)} ms)\n`);
   console.log('| body | by | mean | worst | of the network: mean |\n|---|---|---|---|---|');
   const person = await browser.person();
   const bare = await open(person, '/cost', origin.base);

@@ -1,10 +1,14 @@
 //! Topics that several identities share.
 
+mod leases;
 mod revoked;
 
 use super::*;
 use crate::watch::IdentityId;
 use std::collections::BTreeMap;
+
+/// No status: no answer comes.
+const HANGS: u16 = 0;
 
 /// What the origin says to each session, and who asked when.
 struct Rooms {
@@ -27,6 +31,9 @@ impl Origin for Rooms {
         headers.extend(locked(&self.fields).clone());
         Box::pin(async move {
             sleep(Duration::from_millis(10)).await;
+            if status == HANGS {
+                std::future::pending::<()>().await;
+            }
             let status = StatusCode::from_u16(status).unwrap();
             Ok(Answer { status, headers, body: Bytes::from_static(body.as_bytes()) })
         })
@@ -98,15 +105,30 @@ impl Shared {
 
     /// A stream whose request came at `asked`.
     fn open_asked(&self, who: &str, asked: Instant) -> Reader {
+        self.open_at(None, who, asked)
+    }
+
+    /// One from this place.
+    fn open_at(&self, place: Option<IdentityId>, who: &str, asked: Instant) -> Reader {
+        self.open_beating(SECOND, (place, who, asked))
+    }
+
+    /// One with this beat.
+    fn open_beating(
+        &self,
+        beat: Duration,
+        (place, who, asked): (Option<IdentityId>, &str, Instant),
+    ) -> Reader {
         let request =
             |who: &str| PollRequest::new(Target::new("/a", &[], 0), &Self::fields(who), 0);
         let ((key, about), identity) = (self.parts(who), self.id(who));
         let public = about.audience == Audience::Public;
         let own = public.then(|| (self.id("nobody"), request("nobody")));
         let (request, every) = (request(who), SECOND);
-        let wish = Wish { key, identity, own, about, request, have: None, every, asked };
+        let have = None;
+        let wish = Wish { key, identity, place, own, about, request, have, every, asked };
         let subscriber = self.hub.subscribe(vec![Ok(wish)], View::Shim).unwrap();
-        let pace = Pace { beat: SECOND, lifetime: 3600 * SECOND, retry: SECOND };
+        let pace = Pace { beat, lifetime: 3600 * SECOND, retry: SECOND };
         Reader(EventStream::new(subscriber, None, pace))
     }
 
@@ -131,6 +153,21 @@ impl Shared {
         let asker = Asker { identity: self.id(who), request: Some(request) };
         self.hub.observe(key, about, asker, (begun, answer))
     }
+}
+
+/// True if a snapshot would answer them now.
+fn fresh(rig: &Shared, who: &str) -> bool {
+    rig.hub.fresh(rig.parts(who).0, rig.id(who)).is_some()
+}
+
+/// Others are served, so that there is something to be had at any moment.
+async fn crowd() -> (Shared, [Reader; 2]) {
+    let rig = shared(|_| {});
+    let mut readers = [rig.open("b=1"), rig.open("c=1")];
+    for reader in &mut readers {
+        reader.expect("snapshot", "[1]").await;
+    }
+    (rig, readers)
 }
 
 /// No event for a while.

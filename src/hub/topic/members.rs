@@ -27,19 +27,24 @@ impl Topic {
             return Slot::refused("anew");
         }
         state.newest += 1;
-        let (id, after) = (state.newest, state.hinted);
         let (cadence, identity) = (self.cadence(hub, wish.every), wish.identity);
+        // What is left from before the origin refused them is not for them, be it their own.
+        let revoked = hub.revoked.of(identity).map(|(since, _)| since);
+        let (id, after) = (state.newest, state.hinted.max(revoked));
+        let place = wish.place;
         let mailbox = Arc::clone(mailbox);
-        state.subs.insert(id, Sub { mailbox, slot, identity, cadence, after });
+        state.subs.insert(id, Sub { mailbox, slot, identity, place, cadence, after });
         *state.cadences.entry(cadence).or_insert(0) += 1;
         match &mut state.leases {
             Some(leases) => leases.join(identity, wish.request, wish.own),
             None => state.request = Some(wish.request),
         }
-        hub.members.join(identity, self.key);
+        for id in [Some(identity), place].into_iter().flatten() {
+            hub.members.join(id, self.key);
+        }
         // In this order: whoever dismisses notes that first, and then looks for members.
         state.revoke(hub, identity);
-        self.start(hub, &mut state, cadence);
+        self.start(hub, &mut state, (cadence, after));
         drop(state);
         hub.metrics.subscription_opened();
         // Where fields are ignored, equal states have unequal bodies: the client's may not be the
@@ -49,15 +54,20 @@ impl Topic {
     }
 
     /// Polls as often as the fastest wants it.
-    fn start(self: &Arc<Self>, hub: &Arc<Inner>, state: &mut State, cadence: Duration) {
+    fn start(
+        self: &Arc<Self>,
+        hub: &Arc<Inner>,
+        state: &mut State,
+        (cadence, after): (Duration, Option<Instant>),
+    ) {
         let fastest = state.cadences.keys().next().copied().unwrap_or(cadence);
         let watch = || Arc::clone(&self.about.watch);
         if let Some(poller) = &state.poller {
             poller.cadence(fastest);
         } else {
-            // A state that a hint has called into question since is asked for at once.
+            // A state that something has called into question since is asked for at once.
             let last = state.states.last().filter(|last| {
-                state.states.verified().is_some() && state.hinted.is_none_or(|h| h < *last)
+                state.states.verified().is_some() && after.is_none_or(|after| after < *last)
             });
             let sink = Arc::new(TopicSink::new(self, hub));
             let poller = hub.poller.load_full();
@@ -92,7 +102,9 @@ impl Topic {
     fn remove(&self, hub: &Inner, state: &mut State, id: u64) -> Option<Sub> {
         let sub = state.subs.remove(&id)?;
         hub.metrics.subscription_closed();
-        hub.members.leave(sub.identity, self.key);
+        for id in [Some(sub.identity), sub.place].into_iter().flatten() {
+            hub.members.leave(id, self.key);
+        }
         if let Some(leases) = &mut state.leases {
             leases.leave(sub.identity);
         }
@@ -110,8 +122,8 @@ impl Topic {
         Some(sub)
     }
 
-    /// Ends all subscriptions of this identity, or of all, for this reason; what it was shown
-    /// doesn't count any more.
+    /// Ends all subscriptions of this identity or place, or of all, for this reason; what it was
+    /// shown doesn't count any more.
     pub fn dismiss(
         &self,
         hub: &Inner,
@@ -129,7 +141,8 @@ impl Topic {
         identity: Option<IdentityId>,
         reason: &'static str,
     ) -> Vec<Arc<Mailbox>> {
-        let theirs = |sub: &Sub| identity.is_none_or(|identity| identity == sub.identity);
+        let is = |id, sub: &Sub| id == sub.identity || Some(id) == sub.place;
+        let theirs = |sub: &Sub| identity.is_none_or(|id| is(id, sub));
         let ids: Vec<_> =
             state.subs.iter().filter(|(_, sub)| theirs(sub)).map(|(id, _)| *id).collect();
         let mut told = Vec::new();

@@ -63,11 +63,10 @@ pub fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
     *method == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// A preflight that asks for our field on a watched URL, from a page that the configuration names.
+/// A preflight of a watched URL, from a page that the configuration names.
 pub fn is_ours(live: &Live, req: &Request<Body>) -> bool {
     is_preflight(req.method(), req.headers())
         && req.headers().get(ACCESS_CONTROL_REQUEST_METHOD).is_some_and(|method| method == "GET")
-        && names(req.headers()).any(|name| name.eq_ignore_ascii_case(CLIENT_FIELD))
         && page(live, req.headers()).is_some()
         && route::pushed(&live.config, req.uri().path()).is_some()
         && live.config.mode >= Mode::Push
@@ -78,7 +77,7 @@ fn names(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).map(str::trim)
 }
 
-/// Asks the origin without our field, which is admitted where the page is.
+/// Asks the origin without our field, which is admitted where the page is. Remembers what else is.
 pub async fn preflight(
     shared: &Shared,
     live: &Live,
@@ -89,6 +88,12 @@ pub async fn preflight(
         return shared.upstream.forward(req, client).await;
     };
     let path = req.uri().path().to_owned();
+    shared.metrics.origin_request();
+    if !names(req.headers()).any(|name| name.eq_ignore_ascii_case(CLIENT_FIELD)) {
+        let response = shared.upstream.forward(req, client).await?;
+        shared.preflights.note(&page, &path, &response);
+        return Ok(response);
+    }
     let rest: Vec<_> =
         names(req.headers()).filter(|name| !name.eq_ignore_ascii_case(CLIENT_FIELD)).collect();
     let (rest, alone) = (rest.join(","), rest.is_empty());
@@ -98,8 +103,8 @@ pub async fn preflight(
         headers.insert(ACCESS_CONTROL_REQUEST_HEADERS, rest);
     }
     *req.headers_mut() = headers;
-    shared.metrics.origin_request();
     let mut response = shared.upstream.forward(req, client).await?;
+    shared.preflights.note(&page, &path, &response);
     let admitted = admission(&page, response.headers());
     if response.status().is_success() && admitted.is_some() {
         let ours = HeaderValue::from_static(CLIENT_FIELD);

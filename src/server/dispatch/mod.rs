@@ -3,8 +3,10 @@
 mod complaints;
 mod cors;
 pub mod hold;
+mod leave;
 pub mod live;
 mod own;
+mod preflights;
 mod seats;
 mod sender;
 mod watched;
@@ -12,7 +14,9 @@ mod watched;
 pub use self::complaints::Complaints;
 pub use self::cors::Admitted;
 use self::hold::Purse;
+pub use self::leave::Named;
 use self::live::Live;
+pub use self::preflights::Preflights;
 pub use self::seats::Seats;
 use self::sender::Sender;
 use self::watched::Watched;
@@ -48,8 +52,12 @@ pub struct Shared {
     pub purse: Arc<Purse>,
     /// Which pages of other hosts the origin admits.
     pub admitted: Admitted,
+    /// And which fields of theirs.
+    pub preflights: Preflights,
     /// Streams by client.
     pub seats: Arc<Seats>,
+    /// Streams by name.
+    pub named: Arc<Named>,
     /// Keeps the log readable when the origin fails.
     pub complaints: Complaints,
     /// Counters.
@@ -85,8 +93,8 @@ async fn answer(shared: &Shared, mut req: Request<Body>, client: Client) -> Resu
     name_host(&mut req);
     let decision = route::decide(&live.config, req.method(), req.uri(), req.headers());
     shared.metrics.request(label(decision));
-    let sender =
-        rollout::any(&live.config, Mode::Collapse).then(|| Sender::new(&live, req.headers()));
+    let sender = rollout::any(&live.config, Mode::Collapse)
+        .then(|| Sender::new(&live, req.headers(), client));
     let handshake = fields::is_websocket(req.headers()) && req.version() == http::Version::HTTP_11;
     // All but the plain way is boxed: a request's future is moved as a whole, and is as large as
     // the largest of its parts.

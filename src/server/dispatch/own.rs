@@ -1,10 +1,10 @@
 //! The own endpoints: script, mode, event stream, plain server-sent events.
 
 use super::live::Live;
-use super::seats::{Seated, client_of};
+use super::seats::{Once, Seated, client_of};
 use super::{Reply, Shared, cors};
 use crate::config::{Audience, Mode, Service};
-use crate::http::{Body, Client, Frame, Frames, fields};
+use crate::http::{Body, Client, Frame, fields};
 use crate::hub::{About, View, Wish};
 use crate::route::{self, Own};
 use crate::stream::{
@@ -18,7 +18,6 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, Limited};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -50,8 +49,9 @@ pub async fn answer(
         Own::Worker if get => Ok(Reply::Response(live.scripts.worker.respond(req.headers()))),
         Own::Mode if get => Ok(Reply::Response(live.scripts.respond_mode())),
         Own::Stream if req.method() == Method::POST => stream(shared, live, req, client).await,
+        Own::Leave(at) if req.method() == Method::POST => leave(shared, live, &req, at),
         Own::Plain(at) if req.method() == Method::GET => plain(shared, live, (at, client), &req),
-        Own::Stream => Err(not_allowed("POST")),
+        Own::Stream | Own::Leave(_) => Err(not_allowed("POST")),
         Own::Script | Own::Worker | Own::Mode | Own::Plain(_) => Err(not_allowed("GET")),
         Own::Unknown => Err(error(StatusCode::NOT_FOUND, "no such endpoint of Pollcast")),
     };
@@ -103,22 +103,39 @@ async fn stream(
         }
     };
     let most = config.limits.topics_per_stream;
-    let mut request = StreamRequest::parse(&body, &parts.headers, most).map_err(|fault| {
+    let request = StreamRequest::parse(&body, &parts.headers, most).map_err(|fault| {
         if matches!(fault, Fault::TooMany(..)) {
             shared.metrics.limit("topics_per_stream");
         }
         error(StatusCode::BAD_REQUEST, &fault.to_string())
     })?;
-    if let Some(page) = cors::page(live, &parts.headers) {
-        // The app's own request carries it, and the origin's answer speaks of it.
-        for wanted in &mut request.topics {
+    let page = cors::page(live, &parts.headers);
+    let wish = |mut wanted: Wanted| {
+        if let Some(page) = page {
+            if !shared.preflights.admits(page, &wanted) {
+                return Err("unwatched");
+            }
+            // The app's own request carries it, and the origin's answer speaks of it.
             wanted.headers.insert(header::ORIGIN, page.clone());
         }
-    }
-    let wish = |wanted: Wanted| wish(shared, live, &wanted, (client, asked));
+        wish(shared, live, &wanted, (client, asked))
+    };
     let wishes = request.topics.into_iter().map(wish).collect();
-    let address = client_of(&parts.headers, client.peer.ip(), &config.forwarding.trusted);
-    open(shared, live, (wishes, View::Shim), address)
+    let address = address_of(live, &parts.headers, client);
+    open(shared, live, (wishes, View::Shim, request.name), address)
+}
+
+fn leave(
+    shared: &Shared,
+    live: &Live,
+    req: &Request<Body>,
+    at: usize,
+) -> Result<Reply, Box<Response<Body>>> {
+    admit(live, req.headers())?;
+    shared.named.leave(req.uri().path().get(at..).unwrap_or_default());
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    Ok(Reply::Response(response))
 }
 
 fn plain(
@@ -148,9 +165,11 @@ fn plain(
         // Whether it may read the answer is for the origin to say, here too.
         headers.insert(header::ORIGIN, page.clone());
     }
-    let wanted = Wanted { target, headers, have: last.and_then(StateHash::parse), every: None };
-    let address = client_of(req.headers(), client.peer.ip(), &live.config.forwarding.trusted);
-    open(shared, live, (vec![wish(shared, live, &wanted, (client, Instant::now()))], view), address)
+    let have = last.and_then(StateHash::parse);
+    let wanted = Wanted { target, headers, own: Vec::new(), have, every: None };
+    let address = address_of(live, req.headers(), client);
+    let wishes = vec![wish(shared, live, &wanted, (client, Instant::now()))];
+    open(shared, live, (wishes, view, None), address)
 }
 
 /// The origin's target, and how the caller wants changes.
@@ -180,10 +199,15 @@ fn wish(
     let target = Target::new(&wanted.target, &config.identity.cache_busters, now_ms);
     let index = route::pushed(config, target.path()).ok_or("unwatched")?;
     let watch = live.watches.get(index).ok_or("unwatched")?;
+    if route::is_another(&wanted.headers) {
+        return Err("unwatched");
+    }
     if !upstream::is_askable(&wanted.target) {
         return Err("unwatchable");
     }
     let identity = live.keyer.identify(&wanted.headers);
+    let nobody = identity == live.keyer.nobody();
+    let place = nobody.then(|| live.keyer.place(address_of(live, &wanted.headers, client)));
     let (keyer, audience) = (&live.keyer, shared.hub.audience(watch));
     let facts = Facts { watch: &watch.name, audience, target: &target, headers: &wanted.headers };
     let key = keyer.key(facts, identity);
@@ -206,13 +230,17 @@ fn wish(
         (id, PollRequest::new(target.clone(), &fields, now_ms))
     });
     let request = PollRequest::new(target, &headers, now_ms);
-    Ok(Wish { key, identity, own, about, request, have: wanted.have, every, asked })
+    Ok(Wish { key, identity, place, own, about, request, have: wanted.have, every, asked })
+}
+
+fn address_of(live: &Live, headers: &HeaderMap, client: Client) -> IpAddr {
+    client_of(headers, client.peer.ip(), &live.config.forwarding.trusted)
 }
 
 fn open(
     shared: &Shared,
     live: &Arc<Live>,
-    (wishes, view): (Vec<Result<Wish, &'static str>>, View),
+    (wishes, view, name): (Vec<Result<Wish, &'static str>>, View, Option<String>),
     address: IpAddr,
 ) -> Result<Reply, Box<Response<Body>>> {
     let full = |text: &str| {
@@ -243,7 +271,7 @@ fn open(
     let hello =
         (view == View::Shim).then(|| frames::hello(shared.hub.epoch(), pace.beat, pace.silence()));
     let frames = Box::new(EventStream::new(subscriber, hello, pace));
-    let frames = Box::new(Seated::new(frames, seat));
+    let frames = shared.named.name(name, Box::new(Seated::new(frames, seat)));
     Ok(Reply::Stream { head: stream_head(), frames })
 }
 
@@ -273,14 +301,6 @@ fn bye(shared: &Shared, reason: &'static str, retry: Duration) -> Reply {
     shared.metrics.bye(bye.reason);
     let frame = Frame { head: Bytes::new(), shared: frames::bye(bye.reason, bye.retry) };
     Reply::Stream { head: stream_head(), frames: Box::new(Once(Some(frame))) }
-}
-
-struct Once(Option<Frame>);
-
-impl Frames for Once {
-    fn poll_frame(&mut self, _: &mut Context<'_>) -> Poll<Option<Frame>> {
-        Poll::Ready(self.0.take())
-    }
 }
 
 fn stream_head() -> Response<()> {

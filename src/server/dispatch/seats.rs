@@ -4,7 +4,7 @@ use crate::http::{Frame, Frames};
 use http::HeaderMap;
 use ipnet::IpNet;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -65,7 +65,7 @@ pub fn client_of(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAddr
         let lines = headers.get_all("x-forwarded-for").iter();
         let lines: Vec<_> = lines.filter_map(|line| line.to_str().ok()).collect();
         for hop in lines.iter().flat_map(|line| line.split(',')).rev() {
-            let Ok(hop) = hop.trim().parse::<IpAddr>() else { break };
+            let Some(hop) = address(hop.trim()) else { break };
             client = hop.to_canonical();
             if !is_trusted(&client) {
                 break;
@@ -76,6 +76,13 @@ pub fn client_of(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAddr
         IpAddr::V4(_) => client,
         IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) >> 64 << 64).into(),
     }
+}
+
+/// An address, as proxies write it: with a port too, and IPv6 in brackets.
+fn address(hop: &str) -> Option<IpAddr> {
+    let plain = hop.parse().ok();
+    let plain = plain.or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()));
+    plain.or_else(|| hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok())
 }
 
 /// Frames that keep a place.
@@ -94,6 +101,15 @@ impl Seated {
 impl Frames for Seated {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
         self.frames.poll_frame(cx)
+    }
+}
+
+/// A stream of one frame.
+pub struct Once(pub Option<Frame>);
+
+impl Frames for Once {
+    fn poll_frame(&mut self, _: &mut Context<'_>) -> Poll<Option<Frame>> {
+        Poll::Ready(self.0.take())
     }
 }
 
@@ -126,6 +142,11 @@ mod tests {
             ("10.0.0.1", "spoofed, 10.9.9.9", "10.9.9.9"),
             ("10.0.0.1", "", "10.0.0.1"),
             ("::ffff:10.0.0.1", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("10.0.0.1", "198.51.100.7:40123", "198.51.100.7"),
+            ("10.0.0.1", "198.51.100.7:40123, 10.2.3.4:80", "198.51.100.7"),
+            ("10.0.0.1", "[2001:db8:1:2:3:4:5:6]:40123", "2001:db8:1:2::"),
+            ("10.0.0.1", "[2001:db8:1:2:3:4:5:6]", "2001:db8:1:2::"),
+            ("10.0.0.1", "198.51.100.7:http", "10.0.0.1"),
         ] {
             let field = ("x-forwarded-for".parse().unwrap(), HeaderValue::from_static(forwarded));
             let headers: HeaderMap = [field].into_iter().collect();

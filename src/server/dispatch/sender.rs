@@ -3,17 +3,21 @@
 
 use super::Shared;
 use super::live::Live;
+use super::seats::client_of;
+use crate::http::Client;
 use crate::hub::Dismissed;
 use crate::watch::CLEAR;
 use http::{HeaderMap, StatusCode, header};
+use std::net::IpAddr;
 
-/// The credentials of a request that is on its way.
-pub struct Sender(HeaderMap);
+/// The credentials of a request that is on its way, and where it comes from.
+pub struct Sender(HeaderMap, IpAddr);
 
 impl Sender {
     /// Of a request with these fields.
-    pub fn new(live: &Live, headers: &HeaderMap) -> Self {
-        Self(live.keyer.credentials(headers))
+    pub fn new(live: &Live, headers: &HeaderMap, client: Client) -> Self {
+        let address = client_of(headers, client.peer.ip(), &live.config.forwarding.trusted);
+        Self(live.keyer.credentials(headers), address)
     }
 
     /// Before the answer goes on: nothing may be pushed to whom the origin refuses, nor to whom it
@@ -31,13 +35,16 @@ impl Sender {
             return None;
         }
         let identity = live.keyer.identify(&self.0);
+        let changed = cookies && live.keyer.changes_identity(&self.0, fields);
         if identity == live.keyer.nobody() {
             // All who have no credentials are one: the answer to one of them says nothing of the
-            // others.
-            return None;
+            // others. Who becomes somebody is one of those at the same address: who of them, only
+            // the browser knows, and the others lose no more than a moment.
+            let place = || live.keyer.place(self.1);
+            return changed.then(|| shared.hub.dismiss(place(), "anew"));
         }
         let reason = match refused {
-            _ if live.keyer.changes_identity(&self.0, fields) => "anew",
+            _ if changed => "anew",
             true => "refused",
             false => return None,
         };

@@ -26,6 +26,8 @@ const stream = {
   /** The worker's port, when it was heard last, and how often it was lost before a word. */
   port: null,
   heard: 0,
+  /** Name of the stream, if no other page uses it. */
+  lone: '',
   deaf: 0,
   serial: 0,
   /** Generation of the last view that a stream took which began after that view was asked for. */
@@ -170,7 +172,8 @@ function listenTo(port) {
     if (port !== stream.port) return;
     stream.heard = now();
     if (stream.deaf < 2) stream.deaf = 0;
-    if (data.length) onWord(...data);
+    if (data.length > 1) onWord(...data);
+    else stream.lone = data[0];
   });
   return port;
 }
@@ -227,6 +230,13 @@ function onGone(entry, reason) {
     topic.held = null;
     topic.shown = '';
   } else letGo(topic, reason === 'unwatchable' ? LONG_MS : 0);
+}
+
+/** Kept for "back", a page takes the worker along that it alone uses: both stand still at once. */
+function putAside({ persisted }) {
+  const url = BASE + CONFIG.prefix + '/leave/' + stream.lone;
+  if (persisted && stream.lone) native.fetch(url, { method: 'POST', keepalive: true }).catch(noop);
+  park();
 }
 
 /** Hidden pages let go: nobody looks, and where each page has its own stream, six hang a host. */

@@ -25,8 +25,9 @@ function installFetch() {
     return asked ? asked[1] : old;
   });
   const cohort = fnv1a(clientId) % 100;
-  watches = CONFIG.watches.map(({ re, push, percent }) => ({
+  watches = CONFIG.watches.map(({ re, push, percent, look }) => ({
     re: new RegExp(re),
+    look,
     push: push && override !== 'off' && (override === 'on' || cohort < percent),
   }));
   if (!watches.some(({ push }) => push)) return false;
@@ -306,7 +307,9 @@ function refresh(topic) {
   topic.dirty = D.hidden || topic.inflight > 0;
   if (topic.dirty || !topic.polled) return;
   topic.refreshed = now();
-  if (query.refresh(topic.id) > 0) return;
+  // Nobody, the app's library, or its timers too.
+  const { look } = watches.find(({ re }) => re.test(topic.url.split('?')[0]));
+  if (!look || query.refresh(topic.id) > 0 || look < 2) return;
   for (const { timer, asked } of topic.sources.values()) {
     const still = topic.refreshed - asked < Math.max(10000, 3 * topic.every);
     if (timer && still && !writers.has(timer.id)) timer.run();

@@ -10,7 +10,7 @@ function install() {
   query.install();
   watchPerson();
   listen(D, 'visibilitychange', onVisibility);
-  listen(W, 'pagehide', park);
+  listen(W, 'pagehide', putAside);
   listen(W, 'pageshow', ({ persisted }) => persisted && !D.hidden && unpark());
   // Frozen: what comes meanwhile is old by the time it is read.
   listen(D, 'freeze', park);

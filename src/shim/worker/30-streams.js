@@ -123,6 +123,8 @@ function open(want) {
     entries,
     list: [...entries.values()],
     born: ++serial,
+    // By it a page that is put aside can end the stream, when nothing of us runs any more.
+    name: crypto.getRandomValues(new Uint32Array(4)).join('-'),
     // Somebody may be another user since: what older streams said is not for the views to come.
     fresh: [...views].some((view) => view.fresh && !view.on),
     hello: null,
@@ -173,7 +175,7 @@ async function run(conn, { url, client }) {
     method: 'POST',
     credentials: 'include',
     headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ client, topics: asked }),
+    body: JSON.stringify({ client, name: conn.name, topics: asked }),
     signal: conn.abort.signal,
   });
   const streams = /^text\/event-stream/.test(response.headers.get('content-type'));

@@ -1,10 +1,11 @@
 // The pages of this browser, and what each of them is told.
 //
-// From a page: `null` (all is over), or an object. `{}`: a sign of life, which is answered by `[]`.
-// `retry`: the network is back. `n` without `topics`: the view of that number is over. With
-// `topics`: a new view of `[{id, url, at, headers, credentials, every, state}]`, where `at` is when
-// the app asked for `url`, and `state` what the page holds (its hash alone if it came from here);
-// `fresh`: by a stream that begins later; `ask`: where and as whom to ask.
+// From a page: `null` (all is over), or an object. `{}`: a sign of life. Each is answered by
+// `[name]`: the stream's, or '' if other pages use it too. `retry`: the network is back. `n` without
+// `topics`: the view of that number is over. With `topics`: a new view of `[{id, url, at, headers,
+// credentials, every, state}]`, where `at` is when the app asked for `url`, and `state` what the page
+// holds (its hash alone if it came from here); `fresh`: by a stream that begins later; `ask`: where
+// and as whom to ask.
 // To a page: `[n, name, at, index, value]`; names are `hello` ({epoch, silence_ms}), `beat` (the
 // silence), `state` ({hash, seq, status, headers} and `body` if the page doesn't hold it), `stale`
 // and `gone` (a reason), `end` (ask again), `off` (when to ask for the mode).
@@ -24,13 +25,18 @@ function serve(port) {
 function hear(port, wish) {
   if (wish === null) return drop(port);
   ports.set(port, now());
-  // The page learns that somebody is here.
-  port.postMessage([]);
+  answer(port);
   if (wish.retry) notBefore = Math.min(notBefore, now() + REOPEN_MS);
   else if (!wish.n) return;
   for (const view of views) if (view.port === port && view.n === wish.n) views.delete(view);
   if (wish.topics) admit(port, wish);
   soon();
+}
+
+/** The page learns that somebody is here; and the stream's name, if it is the only one to use it. */
+function answer(port) {
+  const conn = live || next;
+  port.postMessage([conn && ports.size < 2 ? conn.name : '']);
 }
 
 function admit(port, { n, topics: list, fresh, ask }) {
@@ -78,6 +84,7 @@ function join(view) {
   const { epoch, silence_ms } = live.hello;
   tell(view, 'hello', live.beat, 0, { epoch, silence_ms });
   for (const entry of view.entries.values()) say(view, entry);
+  answer(view.port);
 }
 
 /** Tells a view what its stream has said of a topic. */

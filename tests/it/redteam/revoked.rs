@@ -113,24 +113,45 @@ async fn a_new_session_by_a_handshake() {
     rig.still_serves().await;
 }
 
-/// All who have no credentials are one to us: one who is refused must not end what the others have.
+/// All who have no credentials are one to us: one who is refused, or logs in elsewhere, must not
+/// end what the others have. Who logs in by a GET, though, isn't nobody any more on any page.
 #[tokio::test]
-async fn a_401_of_nobody() {
-    let rig = Rig::start(TARGET).await;
-    rig.site.say("/api/open", Say::json("[1]"));
-    rig.site.say("/other", Say::status("401 No", "Set-Cookie: sid=new\r\n", ""));
-    let mut nobody = Events::of(&rig.app, "", &["/api/open"]).await;
+async fn nobody_is_refused_and_logs_in() {
+    let site = crate::site::Site::start().await;
+    site.say("/api/open", Say::json("[1]"));
+    site.say("/refused", Say::status("401 No", "", ""));
+    site.say("/login", Say::with("text/html", "Set-Cookie: sid=new; HttpOnly\r\n", ""));
+    let top = format!("origin = \"http://{}\"\ntrusted_proxies = [\"127.0.0.0/8\"]\n", site.addr);
+    let tables = format!("{}{}", crate::app::WATCH, crate::app::FAST);
+    let app = crate::app::App::before(top, &tables).await;
+    let [here, there] = ["1", "2"].map(|n| format!("X-Forwarded-For: 192.0.2.{n}:4711\r\n"));
+    let mut nobody = Events::of(&app, &here, &["/api/open"]).await;
+    let mut other = Events::of(&app, &there, &["/api/open"]).await;
     nobody.until("snapshot").await;
-    rig.app.get("/other", "").await;
-    rig.site.say("/api/open", Say::json("[2]"));
+    other.until("snapshot").await;
+    app.get("/refused", &here).await;
+    // Somebody already: a new cookie of theirs is none of nobody's.
+    app.get("/login", &format!("{here}{ATTACKER}")).await;
+    site.say("/api/open", Say::json("[2]"));
+    for stream in [&mut nobody, &mut other] {
+        loop {
+            let event = stream.next().await;
+            assert_ne!(event.name, "gone");
+            if event.data.to_string().contains("[2]") {
+                break;
+            }
+        }
+    }
+    app.get("/login", &here).await;
+    assert_eq!(nobody.until("gone").await.reason(), "anew");
+    site.say("/api/open", Say::json("[3]"));
     loop {
-        let event = nobody.next().await;
+        let event = other.next().await;
         assert_ne!(event.name, "gone");
-        if event.data.to_string().contains("[2]") {
+        if event.data.to_string().contains("[3]") {
             break;
         }
     }
-    rig.still_serves().await;
 }
 
 /// Fields that aren't compared, as one user's trace or rate limit, in what others are given.

@@ -70,6 +70,44 @@ async fn dot_segments_out_of_the_watch() {
     attack(["/api/../private", "/api/%2e%2e/private", "/api/./me"].map(topic).to_vec()).await;
 }
 
+/// What the service may ask, in the attacker's words: another method or another path to the origin,
+/// with the credentials of `poll_as`.
+#[tokio::test]
+async fn another_request_in_the_services_name() {
+    let site = crate::site::Site::start().await;
+    for path in ["/shared/a", "/shared/..%2f..%2fadmin", "/shared/..;/admin", "/shared//a"] {
+        site.say(path, crate::site::Say::json("[1]"));
+    }
+    let tables = "[[watch]]\npath = \"/shared/**\"\naudience = \"shared\"\n\
+                  poll_as = \"env:SERVICE\"\n";
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pollcast"));
+    command.args(["run", "--config", "proxy.toml"]).stdout(std::process::Stdio::null());
+    command.env("SERVICE", "Authorization: Bearer of-the-service");
+    let tables = format!("{tables}{}", crate::app::FAST);
+    let app = crate::app::App::run(command, site.addr, "push", &tables).await;
+    let mut topics: Vec<_> = ["/shared/..%2f..%2fadmin", "/shared/..;/admin", "/shared//a"]
+        .map(|url| json!({"url": url, "every_ms": 50}))
+        .into();
+    for name in ["X-HTTP-Method-Override", "x_http_method_override", "X-Original-URL"] {
+        topics.push(json!({"url": "/shared/a", "every_ms": 50, "headers": [[name, "/admin"]]}));
+    }
+    let mut stream = Events::open(&app, ATTACKER, &topics).await;
+    for _ in &topics {
+        assert_eq!(stream.until("gone").await.reason(), "unwatched");
+    }
+    let own = format!("{ATTACKER}X-Rewrite-URL: /admin\r\n");
+    let mut stream = Events::of(&app, &own, &["/shared/a"]).await;
+    assert_eq!(stream.until("gone").await.reason(), "unwatched");
+    assert!(site.asked("").is_empty(), "{:?}", site.asked(""));
+    // The service does ask what a watch is for, and passing requests pass as they are.
+    let mut stream = Events::of(&app, ATTACKER, &["/shared/a"]).await;
+    stream.until("snapshot").await;
+    assert!(site.until_asked("of-the-service", 1).await[0].starts_with("GET /shared/a "));
+    let passed = app.poll("/shared/..%2f..%2fadmin", &own).await;
+    assert!(passed.status() == 200 && passed.hash().is_none());
+    assert!(site.asked("/shared/..%2f..%2fadmin")[0].contains("/admin\r\n"));
+}
+
 /// `have` names the victim's state: a delta from it would have told what changed.
 #[tokio::test]
 async fn a_stolen_state_hash() {

@@ -85,8 +85,8 @@ export class Users {
   }
 
   /** A page of a person (a browser context), logged in and pushed. */
-  async open(person, name, auth = 'session') {
-    const at = `/users?auth=${auth}&every=${EVERY}`;
+  async open(person, name, auth = 'session', via = 'fetch') {
+    const at = `/users?auth=${auth}&every=${EVERY}&via=${via}`;
     const { page, log } = await this.world.open(person, at);
     if (name) await page.evaluate((who) => window.app.login(who), name);
     const tab = { page, log };
@@ -116,6 +116,17 @@ export async function frames(page, owner, since) {
   const before = seen.findLast(([at]) => at <= since);
   const from = before ? [[since, ...before.slice(1)]] : [];
   return [...from, ...seen.filter(([at]) => at > since)].filter(([, who]) => who === owner);
+}
+
+/**
+ * What of this owner's data the page was given by polls that began after its own code had learnt that somebody else is
+ * in, or nobody, and what frames showed of it then that the one before hadn't shown. The frame of that moment stands
+ * until the app draws another; whoever comes after it must not show the old user again.
+ */
+export async function leftovers(page, owner) {
+  const { learnt, given, shown: drawn } = await page.evaluate(() => window.trail);
+  const since = learnt.at(-1);
+  return [...given, ...drawn].filter(([at, who]) => at > since && who === owner);
 }
 
 /** Gives everything that could go wrong the time to do so. */

@@ -2,21 +2,6 @@
 
 use super::*;
 
-/// True if a snapshot would answer them now.
-fn fresh(rig: &Shared, who: &str) -> bool {
-    rig.hub.fresh(rig.parts(who).0, rig.id(who)).is_some()
-}
-
-/// Others are served, so that there is something to be had at any moment.
-async fn crowd() -> (Shared, [Reader; 2]) {
-    let rig = shared(|_| {});
-    let mut readers = [rig.open("b=1"), rig.open("c=1")];
-    for reader in &mut readers {
-        reader.expect("snapshot", "[1]").await;
-    }
-    (rig, readers)
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_401_ends_the_lease_of_who_does_not_subscribe() {
     let (rig, _readers) = crowd().await;
@@ -141,6 +126,21 @@ async fn a_stream_whose_request_was_on_its_way_at_a_401_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_lingers_from_before_a_401_is_told_to_no_stream() {
+    let rig = shared(|watch| watch.audience = Audience::Credential);
+    let mut a = rig.open("a=1");
+    a.expect("snapshot", "[1]").await;
+    let _ = rig.hub.dismiss(rig.id("a=1"), "refused");
+    a.expect("gone", "refused").await;
+    sleep(SECOND / 10).await;
+    rig.say("a=1", 401, "");
+    let mut a = rig.open("a=1");
+    a.expect("stale", "401").await;
+    rig.say("a=1", 200, "[1]");
+    a.expect("snapshot", "[1]").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_was_last_shown_something_else_is_not_given_what_others_are() {
     let (rig, mut readers) = crowd().await;
     let _ = rig.passes("a=1", 200, "[1]");
@@ -197,7 +197,8 @@ async fn an_answer_that_was_on_its_way_at_a_demotion_makes_nothing_shared() {
     assert!(rig.hub.fresh(key, rig.id("a=1")).is_none());
     let request = PollRequest::new(Target::new("/a", &[], 0), &fields, 0);
     let (identity, asked) = (rig.id("a=1"), Instant::now());
-    let wish = Wish { key, identity, own: None, about, request, have: None, every: SECOND, asked };
+    let (place, own, have, every) = (None, None, None, SECOND);
+    let wish = Wish { key, identity, place, own, about, request, have, every, asked };
     let subscriber = rig.hub.subscribe(vec![Ok(wish)], View::Shim).unwrap();
     let pace = Pace { beat: SECOND, lifetime: 3600 * SECOND, retry: SECOND };
     gone(&mut Reader(EventStream::new(subscriber, None, pace))).await;
