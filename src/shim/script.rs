@@ -164,14 +164,14 @@ pub(super) fn settings(config: &Config, version: &str, worker: &str) -> serde_js
         "watches": watches,
         "origins": config.cors.origins,
         "busters": config.identity.cache_busters,
-        "irrelevant": config.identity.irrelevant,
-        "topics_per_stream": config.limits.topics_per_stream,
+        "skip": config.identity.irrelevant,
+        "cap": config.limits.topics_per_stream,
         // With the page's jitter that is before the lease runs out.
         "renew_ms": millis(config.poll.reauthorize * 7 / 10),
         "cookies": (!config.identity.cookies.iter().any(|name| name == "*"))
             .then_some(&config.identity.cookies),
-        "off_retry_ms": millis(config.stream.off_retry),
-        "body_limit": config.limits.body,
+        "off_ms": millis(config.stream.off_retry),
+        "body": config.limits.body,
         "min_ms": millis(config.poll.min_interval),
     })
 }

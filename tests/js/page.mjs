@@ -15,11 +15,11 @@ export const CONFIG = {
   watches: [{ re: '^/api/(?:.*)?$', push: true, percent: 100, look: 2 }],
   busters: ['_', 't', 'ts', 'cb'],
   renew_ms: 60000,
-  off_retry_ms: 15000,
-  body_limit: 1048576,
+  off_ms: 15000,
+  body: 1048576,
   min_ms: 250,
-  irrelevant: [],
-  topics_per_stream: 100,
+  skip: [],
+  cap: 100,
   origins: ['http://app.test'],
 };
 

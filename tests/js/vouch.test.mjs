@@ -197,6 +197,27 @@ test('writes by XMLHttpRequest and sendBeacon count; GETs by it do not', async (
   assert.equal(other.asked(), 1);
 });
 
+test('a write to another site changes nothing here; one to a host of this domain may', async () => {
+  const page = await vouchedPage();
+  const beacon = (url) => Reflect.apply(page.window.Navigator.prototype.sendBeacon, {}, [url, 'x']);
+  for (const url of ['https://errors.example/api', 'http://localhost/log']) {
+    await page.fetch(url, POST);
+    await page.fetch(new page.window.Request(url, POST));
+    beacon(url);
+    const xhr = new page.window.XMLHttpRequest();
+    xhr.open('POST', url);
+    xhr.send('x');
+    await page.clock.pass(50);
+    page.seen.length = 0;
+    await page.read('/api/x');
+    assert.equal(page.asked(), 0, url);
+  }
+  await page.fetch('http://login.app.test/session', POST);
+  page.seen.length = 0;
+  await page.read('/api/x');
+  assert.equal(page.asked(), 1);
+});
+
 test('a write by XMLHttpRequest is known before the app learns that it is over', async () => {
   for (const type of ['readystatechange', 'load', 'loadend']) {
     const page = await vouchedPage();

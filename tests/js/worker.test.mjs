@@ -148,7 +148,7 @@ test('another process answers: pages ask anew, each once', async () => {
 });
 
 test('more topics than a stream may carry: the newest have it, the others poll', async () => {
-  const config = { topics_per_stream: 2 };
+  const config = { cap: 2 };
   const one = new Page({ config }).load();
   one.poll('/api/a', 2000);
   one.poll('/api/b', 2000);

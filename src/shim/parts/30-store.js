@@ -35,7 +35,7 @@ const IRRELEVANT =
 function relevant([name]) {
   const listed = (field) =>
     field.endsWith('*') ? name.startsWith(field.slice(0, -1)) : name === field;
-  return !IRRELEVANT.test(name) && !CONFIG.irrelevant.some(listed);
+  return !IRRELEVANT.test(name) && !CONFIG.skip.some(listed);
 }
 
 /** How far a parameter's value is from now, if it is a time in s or ms. */

@@ -68,7 +68,7 @@ function wanted() {
   return [...topics.values()]
     .filter((topic) => topic.polled && topic.shown && demanded(topic))
     .sort((a, b) => b.asked - a.asked)
-    .slice(0, CONFIG.topics_per_stream);
+    .slice(0, CONFIG.cap);
 }
 
 function covers(conn, want) {
@@ -131,7 +131,7 @@ function open(want) {
     return { id, url, at, headers, credentials, every: entry.every, state: state(entry) };
   });
   const url = BASE + CONFIG.prefix + '/stream';
-  const ask = { url, client: clientId, most: CONFIG.topics_per_stream, foreign: cross };
+  const ask = { url, client: clientId, most: CONFIG.cap, foreign: cross };
   tellWorker({ n: conn.n, topics: list, fresh, ask });
 }
 

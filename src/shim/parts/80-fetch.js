@@ -34,8 +34,10 @@ function installFetch() {
   patch(W, 'fetch', onFetch);
   patch(W.Navigator.prototype, 'sendBeacon', (target, self, args) => {
     // Nothing tells when a beacon has arrived.
-    guard(wrote)();
-    later(wrote, 2000);
+    if (!isForeign(args[0])) {
+      guard(wrote)();
+      later(wrote, 2000);
+    }
     return Reflect.apply(target, self, args);
   });
   installXhr();
@@ -75,6 +77,20 @@ function onFetch(target, self, args) {
   }
 }
 
+/**
+ * A write to another site (error reports, analytics) can neither change what this API says nor who
+ * is logged in here; one to a host of the same domain can. By the last two labels: a little more
+ * than the domain is taken for the same.
+ */
+function isForeign(input) {
+  const site = (url) => new URL(url, D.baseURI).hostname.split('.').slice(-2).join();
+  try {
+    return ![W.origin, BASE].map(site).includes(site(input.url || input));
+  } catch {
+    return false;
+  }
+}
+
 /** What a call asks for: null if it is none of ours, {write: true}, or {key, url, headers, …}. */
 function inspect(input, init) {
   const request = input instanceof Request ? input : null;
@@ -84,7 +100,9 @@ function inspect(input, init) {
   };
   const method = option('method') || 'GET';
   const pressed = now() - person.pressed < PERSON_MS;
-  if (!/^get$/i.test(method)) return SAFE.test(method) ? null : { write: true };
+  if (!/^get$/i.test(method)) {
+    return SAFE.test(method) || isForeign(input) ? null : { write: true };
+  }
   // Another realm's Request, or something that stringifies itself.
   if (!request && typeof input !== 'string' && !(input instanceof URL)) return null;
   const url = new URL(request ? request.url : input, D.baseURI);
@@ -220,7 +238,7 @@ async function keep(copy, state, plan) {
   } catch {
     return letGo(plan.topic, LONG_MS);
   }
-  if (bytes.byteLength > CONFIG.body_limit) return letGo(plan.topic, LONG_MS);
+  if (bytes.byteLength > CONFIG.body) return letGo(plan.topic, LONG_MS);
   hold(state, plan);
 }
 

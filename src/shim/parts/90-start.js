@@ -65,7 +65,7 @@ function leave() {
 /** `off`: gone, but for one timer that asks whether to come back. */
 function switchOff(retry_ms) {
   uninstall();
-  askMode(retry_ms || CONFIG.off_retry_ms);
+  askMode(retry_ms || CONFIG.off_ms);
 }
 
 /** Native timer and native fetch: nothing is installed while this waits. */
@@ -86,4 +86,4 @@ function askMode(wait) {
 }
 
 if (CONFIG.mode === 'push') guard(install)();
-else askMode(CONFIG.off_retry_ms);
+else askMode(CONFIG.off_ms);

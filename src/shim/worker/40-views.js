@@ -17,6 +17,9 @@ function tell({ port, n }, name, at, index, value) {
 
 function serve(port) {
   ports.set(port, now());
+  // Whatever refused us before: this page may come from a login.
+  failures = 0;
+  notBefore = Math.min(notBefore, now() + REOPEN_MS);
   if (!sweeping) sweeping = setTimeout(sweep, PORT_MS / 2);
   port.onmessage = ({ data }) => hear(port, data);
 }

@@ -7,7 +7,7 @@ use pollcast::config::{Config, Mode};
 use pollcast::drain::Drain;
 use pollcast::hub::Hub;
 use pollcast::server::dispatch::live::Live;
-use pollcast::server::dispatch::{Admitted, Complaints, Dispatch, Shared};
+use pollcast::server::dispatch::{Admitted, Complaints, Dispatch, Preflights, Shared};
 use pollcast::server::{self, Settings};
 use pollcast::telemetry::Metrics;
 use pollcast::upstream::{HttpOrigin, Upstream};
@@ -80,7 +80,9 @@ impl World {
             upstream: Upstream::new(&config, &drain).unwrap(),
             purse: Arc::default(),
             admitted: Admitted::default(),
+            preflights: Preflights::default(),
             seats: Arc::default(),
+            named: Arc::default(),
             complaints: Complaints::default(),
             metrics: self.metrics.clone(),
             drain: drain.clone(),
