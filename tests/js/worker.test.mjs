@@ -313,3 +313,16 @@ test('put aside for "back": the only page of a stream ends it by its name, one o
   next.emit(next.window, 'pagehide', { persisted: true });
   assert.deepEqual(next.seen.filter(({ url }) => url.includes('/leave/')), []);
 });
+
+test('a page that comes without a body is sent its own user’s, not what another page was told', async () => {
+  const one = new Page().load();
+  await one.vouched();
+  const next = new Page({ beside: one }).load();
+  // Of such a request the script can't read the text.
+  const ask = () => next.xhr('/api/x', (xhr) => { xhr.responseType = 'json'; });
+  ask();
+  next.window.setInterval(ask, 2000);
+  await one.clock.pass(4200);
+  assert.equal(one.streams.length, 2);
+  assert.equal(one.stream.topics[0].have, undefined);
+});

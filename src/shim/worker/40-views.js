@@ -55,6 +55,8 @@ function admit(port, { n, topics: list, fresh, ask }) {
     Object.assign(topic, { wish });
     // What the page was shown by the network is as good a base as any: the check decides.
     if (state && state.body !== undefined && !(known && known.verdict)) topic.state = state;
+    // It may be another user's page: equal hashes leave out what is ignored, so it gets whole bodies.
+    if (fresh && !state) topic.state = null;
     entries.set(id, { id, index, every, hash: state && state.hash, told: false, gone: false });
   });
   views.add({ port, n, entries, fresh, ask, born: ++serial, on: null });
