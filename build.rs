@@ -29,8 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("no OUT_DIR")?);
     let page = parts("parts")?;
     let mut worker = parts("worker")?;
-    // The worker checks bodies as the page would.
-    worker.extend(page.iter().filter(|part| part.ends_with("20-check.js")).cloned());
+    // Clock and check are those of the page.
+    worker.extend(page.iter().filter(|part| part.ends_with("20-shared.js")).cloned());
     worker.sort_by_key(|part| part.file_name().map(ToOwned::to_owned));
     fs::write(out.join("shim.js"), smaller("CONFIG", &page, names.trim())?)?;
     fs::write(out.join("worker.js"), smaller("", &worker, "")?)?;

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 const read = (name) => readFileSync(new URL(`../../src/shim/${name}`, import.meta.url), 'utf8');
-const part = read('parts/20-check.js') + read('worker/20-delta.js');
+const part = read('parts/20-shared.js') + read('worker/20-delta.js');
 const { applyDelta, fnv1a } = new Function(`'use strict';${part}\nreturn { applyDelta, fnv1a };`)();
 const vectors = JSON.parse(readFileSync(new URL('../vectors/delta.json', import.meta.url), 'utf8'));
 

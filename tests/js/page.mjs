@@ -30,7 +30,7 @@ function join(room) {
 
 /** The code that holds the stream, as it is served. */
 export function workerSource() {
-  return `'use strict';${readFileSync(new URL('20-check.js', PARTS), 'utf8')}${join(WORKER)}`;
+  return `'use strict';${readFileSync(new URL('20-shared.js', PARTS), 'utf8')}${join(WORKER)}`;
 }
 
 /** The script as it is served. `change` may rewrite its source, to make a part fail. */

@@ -94,19 +94,6 @@ function listen(target, type, fn, options) {
   undo.push(() => target.removeEventListener(type, guarded, options));
 }
 
-const now = () => performance.now();
-const stamp = () => ({ mono: now(), wall: Date.now() });
-
-/** Milliseconds since a stamp. The monotonic clock may stand still while the machine sleeps. */
-function age(since) {
-  return Math.max(now() - since.mono, Date.now() - since.wall);
-}
-
-/** `ms`, give or take a quarter: pages that woke together must not come together. */
-function jitter(ms) {
-  return ms * (0.75 + Math.random() / 2);
-}
-
 /**
  * A value kept for this browser (localStorage) or this tab (sessionStorage); storage may be denied.
  */

@@ -19,12 +19,7 @@ const VIEWS_MAX = 4;
 // In a page the natives: its own may be patched.
 const host = self[Symbol.for('pollcast')] || self;
 const { fetch, setTimeout, clearTimeout } = host;
-const now = () => performance.now();
 const stamp = () => ({ mono: now(), wall: Date.now() });
-// The monotonic clock may stand still while the machine sleeps.
-const age = (since) => Math.max(now() - since.mono, Date.now() - since.wall);
-// Pages that woke together must not come together.
-const jitter = (ms) => ms * (0.75 + Math.random() / 2);
 
 /** Topics by id: what the page says of it, and the newest state that a stream or a page showed. */
 const topics = new Map();
