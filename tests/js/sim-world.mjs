@@ -1,19 +1,9 @@
 // What shim-sim.test.mjs moves: a browser whose pages poll, and what each of them may be shown.
 
 import assert from 'node:assert/strict';
+import { generator } from '../world/lib/random.mjs';
 import { Page } from './page.mjs';
 import { COMMON, PIPE_MS, Server, Stream, URLS, USERS } from './sim-proxy.mjs';
-
-/** mulberry32 */
-function createRandom(seed) {
-  let a = seed >>> 0;
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(a ^ (a >>> 15), a | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 const hop = () => new Promise((resolve) => setImmediate(resolve));
 async function settle() {
@@ -224,7 +214,7 @@ export class Browser {
   fault = null;
 
   constructor(seed) {
-    this.random = createRandom(seed);
+    this.random = generator(seed);
     this.alone = seed % 5 === 0;
     // Holds the clock and the worker; never loaded itself.
     this.first = new Page();
