@@ -1,15 +1,15 @@
 // A page in a real browser: the shim's parts that find who asks, an app as a bundler would ship it,
 // and a stand-in for the rest of the shim, that answers what the test wants it to.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
+import { FINDERS } from './refresh-page.mjs';
 
 const executablePath = process.env.CHROMIUM || '/usr/bin/chromium';
 export const skip = !existsSync(executablePath) && !process.env.CI && `no ${executablePath}`;
 const near = (path) => fileURLToPath(new URL(path, import.meta.url));
-const part = (name) => readFileSync(near(`../../src/shim/parts/${name}`), 'utf8');
 
 /**
  * Stands for the rest of the shim: who asked is noted, and `local` answers: a text, or a promise of
@@ -62,9 +62,8 @@ function uninstall() { active = false; timers.uninstall(); query.uninstall(); }
 install();
 W.check = { query, timers, log, local, handles, failures, install, uninstall };`;
 
-const NAMES = ['00-base', '50-timers', '60-query', '65-libraries'];
 const SHIM = `(() => { 'use strict'; const CONFIG = { v: 'check' };
-${NAMES.map((name) => part(`${name}.js`)).join('')}${TAIL} })();`;
+${FINDERS}${TAIL} })();`;
 
 /** `apps/<entry>` as it is shipped; `alias` chooses versions. */
 export async function bundle(entry, alias = {}) {

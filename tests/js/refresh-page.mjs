@@ -2,14 +2,14 @@
 // clock the test turns by hand, so no test waits for time to pass.
 import { readFileSync } from 'node:fs';
 
-const part = (name) =>
-  readFileSync(new URL(`../../src/shim/parts/${name}`, import.meta.url), 'utf8');
+const PARTS = ['00-base', '20-shared', '50-timers', '60-query', '65-libraries'];
+
+/** The script's parts that find who asks, and what they stand on. */
+export const FINDERS = PARTS.map((name) =>
+  readFileSync(new URL(`../../src/shim/parts/${name}.js`, import.meta.url), 'utf8')).join('');
 
 const SOURCE = `'use strict';
-${part('00-base.js')}
-${part('50-timers.js')}
-${part('60-query.js')}
-${part('65-libraries.js')}
+${FINDERS}
 function leave() {
   failures.push(new Error('the shim left'));
   uninstall();
