@@ -23,6 +23,7 @@ mod limits;
 mod order;
 mod origin;
 mod origins;
+mod pages;
 mod passthrough;
 mod plain;
 mod proxy;

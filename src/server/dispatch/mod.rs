@@ -106,6 +106,10 @@ async fn answer(shared: &Shared, mut req: Request<Body>, client: Client) -> Resu
         Decision::Watched { .. } | Decision::Pass if handshake => {
             Box::pin(tunnel(shared, req, client)).await
         }
+        // A page that a watch matches, too, is a page: it is shown, not polled.
+        Decision::Watched { mark: Mark::None, .. } if is_page(&live, &req) => {
+            pass(shared, &live, req, client).await
+        }
         Decision::Watched { watch, mode, mark } if mode >= Mode::Collapse => {
             let watched = Watched::new(shared, &live, watch, &req);
             let answer = Box::pin(watched.answer(req, mark, client));
@@ -166,9 +170,8 @@ async fn pass(
     client: Client,
 ) -> Result<Reply, Error> {
     shared.metrics.origin_request();
-    let injecting = live.config.inject.enabled && rollout::any(&live.config, Mode::Collapse);
     let (mut parts, body) = req.into_parts();
-    let facts = injecting.then(|| {
+    let facts = injects(live).then(|| {
         let facts = RequestFacts::of(&parts.method, &parts.uri, &parts.headers);
         parts.headers = live.injector.request(&facts, std::mem::take(&mut parts.headers));
         facts
@@ -179,6 +182,17 @@ async fn pass(
         Some(facts) => live.injector.response(&facts, response),
         None => response,
     }))
+}
+
+/// True if pages get the script tag.
+fn injects(live: &Live) -> bool {
+    live.config.inject.enabled && rollout::any(&live.config, Mode::Collapse)
+}
+
+/// True for a request whose answer may get the script tag.
+fn is_page(live: &Live, req: &Request<Body>) -> bool {
+    let facts = || RequestFacts::of(req.method(), req.uri(), req.headers());
+    injects(live) && facts().wants_page()
 }
 
 /// A WebSocket: the origin, and then bytes both ways.

@@ -5,11 +5,14 @@
 
 use super::fields::lists;
 use super::validator;
+use crate::route::CLIENT_FIELD;
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
 
 /// Request fields of libraries that fetch HTML and put it into the page they are in. Said where
 /// the browser doesn't: over plain http there is no `Sec-Fetch-Dest`.
-const PARTIAL: [&str; 8] = [
+const PARTIAL: [&str; 9] = [
+    // The script's own mark: what is polled is no page.
+    CLIENT_FIELD,
     "hx-request",
     "turbo-frame",
     "x-turbo-request-id",
@@ -65,7 +68,8 @@ impl RequestFacts {
     }
 
     /// True if the answer may get the tag.
-    pub(super) fn wants_page(&self) -> bool {
+    #[must_use]
+    pub fn wants_page(&self) -> bool {
         self.safe && self.dest != Dest::Other
     }
 }
