@@ -22,7 +22,7 @@ pub use gate::Gate;
 pub use key::{Facts, IdentityId, Keyer, TopicKey};
 pub use poller::{Outcome, PollHandle, Poller, Seen, Sink, Turn};
 pub use prover::{Next, ProofHandle, Prover};
-pub use request::PollRequest;
+pub use request::{Common, PollRequest};
 pub use snapshot::{Snapshot, StateHash, Validator};
 pub use target::{Target, unix_ms};
 pub use vary::Learnt;

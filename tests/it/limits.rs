@@ -122,3 +122,22 @@ async fn a_port_that_is_taken() {
         assert!(text.contains("another program listens there: stop it, or choose"), "{text}");
     }
 }
+
+#[tokio::test]
+async fn a_large_cookie_is_kept_once_for_all_topics_of_a_stream() {
+    const MIB: usize = 1 << 20;
+    let site = Site::start().await;
+    let shared = "audience = \"shared\"\n[poll]\ndefault_interval = \"1h\"\nrate = 1\n";
+    let app = App::with(site.addr, "push", &format!("{WATCH}{shared}")).await;
+    let topics: Vec<_> = (0..100).map(|n| json!({ "url": format!("/api/{n}") })).collect();
+    let padding = "x".repeat(30 << 10);
+    let before = app.resident();
+    let mut streams = Vec::new();
+    for user in 0..20 {
+        let cookie = format!("Cookie: sid={user}; padding={padding}\r\n");
+        streams.push(Events::open(&app, &cookie, &topics).await);
+    }
+    let grown = app.resident().saturating_sub(before);
+    // Twenty cookies, not two thousand.
+    assert!(grown < 20 * MIB, "{} MiB", grown / MIB);
+}

@@ -10,6 +10,7 @@ mod preflights;
 mod seats;
 mod sender;
 mod watched;
+mod wishes;
 
 pub use self::complaints::Complaints;
 pub use self::cors::Admitted;

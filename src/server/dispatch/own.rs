@@ -1,17 +1,17 @@
 //! The own endpoints: script, mode, event stream, plain server-sent events.
 
 use super::live::Live;
-use super::seats::{Once, Seated, client_of};
+use super::seats::{Once, Seated};
+use super::wishes::{address_of, wish};
 use super::{Reply, Shared, cors};
-use crate::config::{Audience, Mode, Service};
+use crate::config::Mode;
 use crate::http::{Body, Client, Frame, fields};
-use crate::hub::{About, View, Wish};
+use crate::hub::{View, Wish};
 use crate::route::{self, Own};
 use crate::stream::{
     Bye, EventStream, Fault, Pace, StreamRequest, Wanted, frames, is_target, plain_fields,
 };
-use crate::upstream;
-use crate::watch::{Facts, PollRequest, StateHash, Target, unix_ms};
+use crate::watch::{Common, StateHash};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
@@ -110,6 +110,7 @@ async fn stream(
         error(StatusCode::BAD_REQUEST, &fault.to_string())
     })?;
     let page = cors::page(live, &parts.headers);
+    let mut common = Common::default();
     let wish = |mut wanted: Wanted| {
         if let Some(page) = page {
             if !shared.preflights.admits(page, &wanted) {
@@ -118,7 +119,7 @@ async fn stream(
             // The app's own request carries it, and the origin's answer speaks of it.
             wanted.headers.insert(header::ORIGIN, page.clone());
         }
-        wish(shared, live, &wanted, (client, asked))
+        wish(shared, live, &wanted, (client, asked), &mut common)
     };
     let wishes = request.topics.into_iter().map(wish).collect();
     let address = address_of(live, &parts.headers, client);
@@ -168,7 +169,8 @@ fn plain(
     let have = last.and_then(StateHash::parse);
     let wanted = Wanted { target, headers, own: Vec::new(), have, every: None };
     let address = address_of(live, req.headers(), client);
-    let wishes = vec![wish(shared, live, &wanted, (client, Instant::now()))];
+    let asked = (client, Instant::now());
+    let wishes = vec![wish(shared, live, &wanted, asked, &mut Common::default())];
     open(shared, live, (wishes, view, None), address)
 }
 
@@ -186,55 +188,6 @@ fn view(target: &str) -> (String, View) {
         false => format!("{path}?{}", kept.join("&")),
     };
     (target, View::Full)
-}
-
-fn wish(
-    shared: &Shared,
-    live: &Live,
-    wanted: &Wanted,
-    (client, asked): (Client, Instant),
-) -> Result<Wish, &'static str> {
-    let config = &live.config;
-    let now_ms = unix_ms();
-    let target = Target::new(&wanted.target, &config.identity.cache_busters, now_ms);
-    let index = route::pushed(config, target.path()).ok_or("unwatched")?;
-    let watch = live.watches.get(index).ok_or("unwatched")?;
-    if route::is_another(&wanted.headers) {
-        return Err("unwatched");
-    }
-    if !upstream::is_askable(&wanted.target) {
-        return Err("unwatchable");
-    }
-    let identity = live.keyer.identify(&wanted.headers);
-    let nobody = identity == live.keyer.nobody();
-    let place = nobody.then(|| live.keyer.place(address_of(live, &wanted.headers, client)));
-    let (keyer, audience) = (&live.keyer, shared.hub.audience(watch));
-    let facts = Facts { watch: &watch.name, audience, target: &target, headers: &wanted.headers };
-    let key = keyer.key(facts, identity);
-    let about = About { watch: Arc::clone(watch), path: target.path().to_owned(), audience };
-    let every = wanted.every.unwrap_or(config.poll.default_interval);
-    // Otherwise the origin would take a central poll for a request of this machine's own, and may
-    // show it what it shows no client.
-    let told = shared.upstream.poll_fields(wanted.headers.clone(), client);
-    let headers = told.map_err(|_| "unwatchable")?;
-    // What Pollcast asks in its own name: nobody's credentials, or its own.
-    let service = watch.poll_as.as_ref().map(Service::fields);
-    let own = match audience {
-        Audience::Credential => None,
-        Audience::Shared => service.cloned(),
-        Audience::Public => Some(HeaderMap::new()),
-    };
-    let own = own.map(|credentials| {
-        let (id, mut fields) = (keyer.identify(&credentials), keyer.anonymous(&headers));
-        fields.extend(credentials);
-        (id, PollRequest::new(target.clone(), &fields, now_ms))
-    });
-    let request = PollRequest::new(target, &headers, now_ms);
-    Ok(Wish { key, identity, place, own, about, request, have: wanted.have, every, asked })
-}
-
-fn address_of(live: &Live, headers: &HeaderMap, client: Client) -> IpAddr {
-    client_of(headers, client.peer.ip(), &live.config.forwarding.trusted)
 }
 
 fn open(
