@@ -302,6 +302,8 @@ pub struct Limits {
     pub snapshots: usize,
     /// Bytes of a stream request's body.
     pub stream_request: usize,
+    /// Bytes of a stream request's fields, which are kept for as long as the stream.
+    pub stream_head: usize,
     /// Bytes of a request target.
     pub target: usize,
     /// Bytes of a message head, and of the buffer that reads it.

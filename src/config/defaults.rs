@@ -65,6 +65,7 @@ impl Default for Limits {
             body: 1 << 20,
             snapshots: 256 << 20,
             stream_request: 64 << 10,
+            stream_head: 32 << 10,
             target: 32 << 10,
             head: 64 << 10,
             history: 4,

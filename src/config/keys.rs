@@ -190,6 +190,7 @@ static LIMITS: &[Key<Config>] = &[
     key("body", |c, v| put(&mut c.limits.body, size(v, KIB..=64 * MIB))),
     key("snapshots", |c, v| put(&mut c.limits.snapshots, size(v, MIB..=64 * GIB))),
     key("stream_request", |c, v| put(&mut c.limits.stream_request, size(v, KIB..=16 * MIB))),
+    key("stream_head", |c, v| put(&mut c.limits.stream_head, size(v, KIB..=MIB))),
     // The HTTP library itself takes 65,534 bytes at most.
     key("target", |c, v| put(&mut c.limits.target, size(v, KIB..=63 * KIB))),
     // Below 8 KiB hyper refuses to start.

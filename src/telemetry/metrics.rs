@@ -93,7 +93,15 @@ impl Families {
     fn new() -> Self {
         let polls =
             ["changed", "same", "not_modified", "status", "error", "timeout", "older", "limit"];
-        let caps = ["connections", "streams", "topics", "topics_per_stream", "body", "snapshots"];
+        let caps = [
+            "connections",
+            "streams",
+            "stream_head",
+            "topics",
+            "topics_per_stream",
+            "body",
+            "snapshots",
+        ];
         let tags =
             ["injected", "not_html", "csp", "encoding", "fragment", "failed", "no_transform"];
         let decisions = ["pass", "own", "write", "watched", "marked", "snapshot"];

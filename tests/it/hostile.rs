@@ -44,6 +44,7 @@ async fn bad_stream_requests_are_told_what_is_wrong() {
     let topics = |topics: Value| json!({"client": "me", "topics": topics}).to_string();
     let topic = |extra: &str| format!(r#"{{"client":"me","topics":[{{"url":"/api/a",{extra}}}]}}"#);
     let deep = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
+    let large = format!("Cookie: {}\r\n", "x".repeat(32 << 10));
     let many = topics((0..10_000).map(|_| json!({"url":"/"})).collect());
     let cases = [
         (400, "", String::new(), "not of the form"),
@@ -66,6 +67,7 @@ async fn bad_stream_requests_are_told_what_is_wrong() {
         (400, "", many[..60_000].into(), "not of the form"),
         (413, "", many, "65536 bytes (limits.stream_request)"),
         (400, "", topics(vec![json!({"url":"/"}); 101].into()), "101 topics in one stream"),
+        (431, large.as_str(), topics(json!([{"url":"/"}])), "32768 bytes (limits.stream_head)"),
         (403, "Origin: http://evil\r\n", topics(json!([{"url":"/"}])), "same origin"),
         (403, "Origin: null\r\n", topics(json!([{"url":"/"}])), "same origin"),
         (403, "Origin: http://app.evil\r\n", topics(json!([{"url":"/"}])), "same origin"),

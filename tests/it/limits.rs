@@ -2,7 +2,13 @@
 
 use crate::app::{App, FAST, WATCH};
 use crate::events::{Events, request};
+use crate::origin::{Peer, soon};
 use crate::site::{Say, Site};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use pollcast::drain::Drain;
 use serde_json::json;
 use std::process::Command;
 
@@ -140,4 +146,35 @@ async fn a_large_cookie_is_kept_once_for_all_topics_of_a_stream() {
     let grown = app.resident().saturating_sub(before);
     // Twenty cookies, not two thousand.
     assert!(grown < 20 * MIB, "{} MiB", grown / MIB);
+}
+
+#[tokio::test]
+async fn too_long_a_head_of_a_stream_request() {
+    let (site, app) = start("[limits]\nstream_head = \"1 KiB\"\n").await;
+    let mut one = Events::of(&app, "Cookie: sid=1\r\n", &["/api/0"]).await;
+    assert_eq!(one.news().await.name, "snapshot");
+    let long = format!("Cookie: sid=2; {}\r\n", "x".repeat(1 << 10));
+    let body = request(&[json!({"url": "/api/1"})]);
+    for answer in [
+        app.post("/__pollcast/stream", &long, &body).await,
+        app.get("/__pollcast/sse/api/1", &long).await,
+    ] {
+        assert_eq!(answer.status(), 431);
+        assert!(answer.text().contains("1024 bytes (limits.stream_head)"), "{}", answer.text());
+    }
+    app.until_metric("pollcast_limit_reached_total{name=\"stream_head\"}", 2.0).await;
+    // Fewer bytes, but more fields: over HTTP/1.1 no request may have them.
+    let tasks = Drain::new();
+    let socket = TokioIo::new(Peer::connect(app.addr).await.into_socket());
+    let (mut send, conn) = http2::handshake(TokioExecutor::new(), socket).await.unwrap();
+    tasks.spawn(conn);
+    let mut many = http::Request::post("http://app/__pollcast/stream");
+    for n in 0..101 {
+        many = many.header(format!("a{n}"), "1");
+    }
+    let many = many.body(Full::new(Bytes::from(body))).unwrap();
+    assert_eq!(soon("an answer", send.send_request(many)).await.unwrap().status(), 431);
+    // Polling goes on as before.
+    assert_eq!(app.poll("/api/1", &long).await.text(), "[1]");
+    lives(&site, &mut one).await;
 }

@@ -24,6 +24,10 @@ use tokio::time::Instant;
 /// The parameter that asks the plain view for whole bodies.
 const FULL: &str = "__pollcast=full";
 
+/// Fields of a stream request: as many as any request over HTTP/1.1 may have. Over HTTP/2 a head
+/// could have far more of them, each with its place in every topic.
+const MOST_FIELDS: usize = 100;
+
 /// No heart beats faster: each costs a wake-up.
 const FASTEST_BEAT: Duration = Duration::from_millis(500);
 
@@ -88,6 +92,7 @@ async fn stream(
     if config.mode < Mode::Push {
         return Ok(off(shared, config.stream.off_retry));
     }
+    fits(shared, live, req.headers())?;
     let (parts, body) = req.into_parts();
     let body = Limited::new(body, config.limits.stream_request).collect();
     let body = match tokio::time::timeout(config.timeouts.client_head, body).await {
@@ -149,6 +154,7 @@ fn plain(
     if live.config.mode < Mode::Push {
         return Ok(off(shared, live.config.stream.off_retry));
     }
+    fits(shared, live, req.headers())?;
     let whole = req.uri().path_and_query().map_or("", |target| target.as_str());
     let (target, view) = view(whole.get(at..).unwrap_or_default());
     if !is_target(&target) {
@@ -276,6 +282,22 @@ fn admit(live: &Live, headers: &HeaderMap) -> Result<(), Box<Response<Body>>> {
         return Ok(());
     }
     same_origin(headers)
+}
+
+/// A stream's fields are kept while it is open. A cap of their own: `limits.head` is what one
+/// message may have, and a client may have many streams.
+fn fits(shared: &Shared, live: &Live, headers: &HeaderMap) -> Result<(), Box<Response<Body>>> {
+    let most = live.config.limits.stream_head;
+    let bytes: usize = headers.iter().map(|(n, v)| n.as_str().len() + v.len()).sum();
+    if bytes <= most && headers.len() <= MOST_FIELDS {
+        return Ok(());
+    }
+    shared.metrics.limit("stream_head");
+    let text = format!(
+        "the fields of a stream request, cookies included, are over {most} bytes \
+         (limits.stream_head), or more than {MOST_FIELDS}"
+    );
+    Err(error(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, &text))
 }
 
 /// Another site's page must not open streams with this user's cookies. Browsers say where a request
