@@ -333,7 +333,7 @@ pub struct Poll {
     pub reauthorize: Duration,
     /// A topic without subscribers is forgotten after this.
     pub linger: Duration,
-    /// Failures in a row that open the breaker.
+    /// Failures in a row of one watch that open its breaker.
     pub breaker_failures: u32,
 }
 

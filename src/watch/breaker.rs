@@ -1,9 +1,11 @@
-//! Circuit breaker of the origin: after several failures in a row, central polls wait, and one at a
-//! time probes.
+//! Circuit breakers of the origin, one for each watch: after several failures in a row, central
+//! polls of that watch wait, and one at a time probes. One for all would let a single broken
+//! endpoint hold up what is well.
 //!
 //! States: closed → (failures) → open until an instant → (that instant) → one probe → closed, or
 //! open for twice as long. Pure: the instant is an argument.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -16,64 +18,102 @@ const LONGEST: Duration = Duration::from_secs(30);
 pub enum Entry {
     /// Start.
     Go,
+    /// Start: all others wait for what it finds.
+    Probe,
     /// Wait until then, and ask again.
     Wait(Instant),
 }
 
-/// The breaker's state.
+/// The breakers of all watches.
 #[derive(Debug)]
-pub struct Breaker {
-    /// Failures in a row that open it.
+pub struct Breakers {
+    /// Failures in a row that open one.
     threshold: u32,
+    /// By the watch's name; of those that have failed.
+    all: BTreeMap<String, Breaker>,
+}
+
+/// One watch's breaker.
+#[derive(Debug)]
+struct Breaker {
     /// Failures in a row so far.
     failures: u32,
     /// Open until then; `None` is closed.
     open_until: Option<Instant>,
     /// How long it was last opened for.
     pause: Duration,
+    /// A probe is under way.
+    probing: bool,
+}
+
+impl Breakers {
+    /// All closed. `threshold` is at least 1.
+    pub fn new(threshold: u32) -> Self {
+        Self { threshold: threshold.max(1), all: BTreeMap::new() }
+    }
+
+    /// A poll of this watch wants to start. The first to ask after the pause is the probe; the
+    /// others wait for as long again.
+    pub fn enter(&mut self, watch: &str, now: Instant) -> Entry {
+        let breaker = self.all.get_mut(watch);
+        let Some((breaker, until)) = breaker.and_then(|b| b.open_until.map(|until| (b, until)))
+        else {
+            return Entry::Go;
+        };
+        if now < until {
+            return Entry::Wait(until);
+        }
+        breaker.open_until = Some(now + breaker.pause);
+        breaker.probing = true;
+        Entry::Probe
+    }
+
+    /// A poll of this watch ended. Returns true if that opened or closed its breaker.
+    pub fn report(&mut self, watch: &str, healthy: bool, now: Instant) -> bool {
+        if !healthy {
+            if !self.all.contains_key(watch) {
+                self.all.insert(watch.to_owned(), Breaker::new());
+            }
+            let breaker = self.all.get_mut(watch);
+            return breaker.is_some_and(|breaker| breaker.fail(self.threshold, now));
+        }
+        let was_open = self.all.remove(watch).is_some_and(|breaker| breaker.open_until.is_some());
+        if was_open {
+            // The origin may have come back as a whole: the others needn't sit out their pauses.
+            for until in self.all.values_mut().filter_map(|other| other.open_until.as_mut()) {
+                *until = (*until).min(now);
+            }
+        }
+        was_open
+    }
+
+    /// True while polls of this watch wait.
+    pub fn is_open(&self, watch: &str) -> bool {
+        self.all.get(watch).is_some_and(|breaker| breaker.open_until.is_some())
+    }
 }
 
 impl Breaker {
-    /// Closed. `threshold` is at least 1.
-    pub fn new(threshold: u32) -> Self {
-        Self { threshold: threshold.max(1), failures: 0, open_until: None, pause: FIRST }
+    fn new() -> Self {
+        Self { failures: 0, open_until: None, pause: FIRST, probing: false }
     }
 
-    /// A poll wants to start. The first to ask after the pause is the probe; the others wait for as
-    /// long again.
-    pub fn enter(&mut self, now: Instant) -> Entry {
-        match self.open_until {
-            None => Entry::Go,
-            Some(until) if now < until => Entry::Wait(until),
-            Some(_) => {
-                self.open_until = Some(now + self.pause);
-                Entry::Go
-            }
-        }
-    }
-
-    /// A poll ended. Returns true if that opened or closed the breaker.
-    pub fn report(&mut self, healthy: bool, now: Instant) -> bool {
-        if healthy {
-            self.failures = 0;
-            self.pause = FIRST;
-            return self.open_until.take().is_some();
-        }
+    /// True if that opened it.
+    fn fail(&mut self, threshold: u32, now: Instant) -> bool {
         self.failures = self.failures.saturating_add(1);
-        if self.failures < self.threshold {
+        let opened = self.open_until.is_none();
+        if opened && self.failures < threshold {
             return false;
         }
-        let opened = self.open_until.is_none();
         if !opened {
+            // Polls that began before it opened say nothing new: only a probe does.
+            if !std::mem::take(&mut self.probing) {
+                return false;
+            }
             self.pause = (self.pause * 2).min(LONGEST);
         }
         self.open_until = Some(now + self.pause);
         opened
-    }
-
-    /// True while polls wait.
-    pub fn is_open(&self) -> bool {
-        self.open_until.is_some()
     }
 }
 
@@ -83,17 +123,35 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn opens_probes_and_closes_by_itself() {
-        let (mut breaker, now) = (Breaker::new(2), Instant::now());
-        assert!(!breaker.report(false, now));
-        assert_eq!(breaker.enter(now), Entry::Go);
-        assert!(breaker.report(false, now));
-        assert_eq!(breaker.enter(now), Entry::Wait(now + FIRST));
+        let (mut breakers, now) = (Breakers::new(2), Instant::now());
+        assert!(!breakers.report("a", false, now));
+        assert_eq!(breakers.enter("a", now), Entry::Go);
+        assert!(breakers.report("a", false, now));
+        assert_eq!(breakers.enter("a", now), Entry::Wait(now + FIRST));
+        // Was under way when it opened.
+        assert!(!breakers.report("a", false, now));
+        assert_eq!(breakers.enter("a", now), Entry::Wait(now + FIRST));
         let later = now + FIRST;
-        assert_eq!(breaker.enter(later), Entry::Go);
-        assert_eq!(breaker.enter(later), Entry::Wait(later + FIRST));
-        assert!(!breaker.report(false, later));
-        assert_eq!(breaker.enter(later), Entry::Wait(later + 2 * FIRST));
-        assert!(breaker.report(true, later));
-        assert_eq!(breaker.enter(later), Entry::Go);
+        assert_eq!(breakers.enter("a", later), Entry::Probe);
+        assert_eq!(breakers.enter("a", later), Entry::Wait(later + FIRST));
+        assert!(!breakers.report("a", false, later));
+        assert_eq!(breakers.enter("a", later), Entry::Wait(later + 2 * FIRST));
+        assert!(breakers.report("a", true, later));
+        assert_eq!(breakers.enter("a", later), Entry::Go);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_opens_alone_and_all_probe_once_one_is_well_again() {
+        let (mut breakers, now) = (Breakers::new(2), Instant::now());
+        for _ in 0..9 {
+            breakers.report("broken", false, now);
+            breakers.report("well", true, now);
+        }
+        assert_eq!(breakers.enter("broken", now), Entry::Wait(now + FIRST));
+        assert_eq!(breakers.enter("well", now), Entry::Go);
+        assert!(!breakers.report("other", false, now) && breakers.report("other", false, now));
+        assert!(breakers.report("other", true, now));
+        assert_eq!(breakers.enter("broken", now), Entry::Probe);
+        assert_eq!(breakers.enter("broken", now), Entry::Wait(now + FIRST));
     }
 }

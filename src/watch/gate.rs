@@ -1,6 +1,6 @@
-//! The origin-wide budget of central polls: rate, concurrency, circuit breaker.
+//! The origin-wide budget of central polls: rate, concurrency; and the watches' circuit breakers.
 
-use super::breaker::{Breaker, Entry};
+use super::breaker::{Breakers, Entry};
 use crate::config::Poll;
 use crate::telemetry::Metrics;
 use governor::clock::{Clock, Reference};
@@ -55,7 +55,7 @@ pub struct Gate {
     /// Polls at once.
     slots: Semaphore,
     /// Held for a few instructions, never across an await.
-    breaker: Mutex<Breaker>,
+    breakers: Mutex<Breakers>,
     /// Whoever waits for a probe's turn needn't any more.
     closed: Notify,
     /// Says when the budget held something back.
@@ -70,61 +70,64 @@ impl Gate {
         Self {
             rate: RateLimiter::direct_with_clock(Quota::per_second(per_second), TokioClock),
             slots: Semaphore::new(poll.concurrency.clamp(1, Semaphore::MAX_PERMITS)),
-            breaker: Mutex::new(Breaker::new(poll.breaker_failures)),
+            breakers: Mutex::new(Breakers::new(poll.breaker_failures)),
             closed: Notify::new(),
             metrics,
         }
     }
 
-    /// Waits until a poll may start; the permit is its slot. Cancel safe. `None` never happens
-    /// while the gate lives.
-    pub async fn enter(&self) -> Option<SemaphorePermit<'_>> {
-        let permit = match self.slots.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) => {
-                self.metrics.limit("poll_concurrency");
-                self.slots.acquire().await.ok()?
-            }
-        };
-        while let Err(not_until) = self.rate.check() {
-            self.metrics.limit("poll_rate");
-            tokio::time::sleep(not_until.wait_time_from(TokioClock.now())).await;
-        }
+    /// Waits until a poll of this watch may start; the permit is its slot. Cancel safe. `None`
+    /// never happens while the gate lives.
+    pub async fn enter(&self, watch: &str) -> Option<SemaphorePermit<'_>> {
         loop {
             let mut closed = pin!(self.closed.notified());
             // Before the look: it may close between the two.
             closed.as_mut().enable();
-            let entry = self.locked(|breaker| breaker.enter(Instant::now()));
-            match entry {
-                Entry::Go => return Some(permit),
-                Entry::Wait(until) => {
-                    let _ = tokio::time::timeout_at(until, closed).await;
-                }
+            let entry = self.locked(|breakers| breakers.enter(watch, Instant::now()));
+            if let Entry::Wait(until) = entry {
+                // Without a slot: a watch that fails would keep the others from theirs.
+                let _ = tokio::time::timeout_at(until, closed).await;
+                continue;
             }
+            let permit = self.slot().await?;
+            let opened = || self.locked(|breakers| breakers.is_open(watch));
+            if entry == Entry::Go && opened() {
+                continue;
+            }
+            while let Err(not_until) = self.rate.check() {
+                self.metrics.limit("poll_rate");
+                tokio::time::sleep(not_until.wait_time_from(TokioClock.now())).await;
+            }
+            return Some(permit);
         }
     }
 
-    /// A poll ended: `healthy` says whether the origin is well (any answer below 500).
-    pub fn report(&self, healthy: bool) {
-        let turned = self.locked(|breaker| breaker.report(healthy, Instant::now()));
+    async fn slot(&self) -> Option<SemaphorePermit<'_>> {
+        if let Ok(permit) = self.slots.try_acquire() {
+            return Some(permit);
+        }
+        self.metrics.limit("poll_concurrency");
+        self.slots.acquire().await.ok()
+    }
+
+    /// A poll of this watch ended: `healthy` says whether the origin is well (any answer below
+    /// 500).
+    pub fn report(&self, watch: &str, healthy: bool) {
+        let turned = self.locked(|breakers| breakers.report(watch, healthy, Instant::now()));
         if turned && healthy {
             self.closed.notify_waiters();
-            tracing::info!("the origin answers again: central polls go on");
+            tracing::info!(watch, "the origin answers again: central polls of this watch go on");
         } else if turned {
             tracing::warn!(
-                "the origin keeps failing: central polls wait, pages poll for themselves"
+                watch,
+                "the origin keeps failing: central polls of this watch wait, pages poll for \
+                 themselves"
             );
         }
     }
 
-    /// True while the breaker holds polls back.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.locked(|breaker| breaker.is_open())
-    }
-
-    fn locked<T>(&self, act: impl FnOnce(&mut Breaker) -> T) -> T {
-        act(&mut self.breaker.lock().unwrap_or_else(PoisonError::into_inner))
+    fn locked<T>(&self, act: impl FnOnce(&mut Breakers) -> T) -> T {
+        act(&mut self.breakers.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -135,14 +138,38 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn all_go_on_once_the_origin_answers_again() {
         let gate = Gate::new(&Poll { breaker_failures: 1, ..Poll::default() }, Metrics::new());
-        gate.report(false);
+        gate.report("a", false);
         let start = Instant::now();
         let probe = || async {
-            drop(gate.enter().await);
-            gate.report(true);
+            drop(gate.enter("a").await);
+            gate.report("a", true);
         };
         tokio::join!(probe(), probe(), probe());
         assert_eq!(start.elapsed(), Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_waits_takes_no_slot_from_another() {
+        let poll = Poll { breaker_failures: 1, concurrency: 1, ..Poll::default() };
+        let gate = Gate::new(&poll, Metrics::new());
+        let start = Instant::now();
+        let running = gate.enter("broken").await;
+        let broken = || async {
+            drop(gate.enter("broken").await);
+            start.elapsed()
+        };
+        let well = async {
+            // The others wait for the slot, and then, without it, for the breaker.
+            tokio::task::yield_now().await;
+            gate.report("broken", false);
+            drop(running);
+            drop(gate.enter("well").await);
+            start.elapsed()
+        };
+        let (one, other, well) = tokio::join!(broken(), broken(), well);
+        assert_eq!(well, Duration::ZERO);
+        assert_eq!(one.min(other), Duration::from_secs(1));
+        assert_eq!(one.max(other), Duration::from_secs(2));
     }
 
     #[tokio::test(start_paused = true)]
@@ -150,7 +177,7 @@ mod tests {
         let gate = Gate::new(&Poll { rate: 10, ..Poll::default() }, Metrics::new());
         let start = Instant::now();
         for _ in 0..30 {
-            drop(gate.enter().await);
+            drop(gate.enter("a").await);
         }
         let took = start.elapsed();
         assert!(

@@ -74,7 +74,7 @@ pub trait Sink: Send + Sync + 'static {
 pub struct Poller {
     /// Who is asked.
     pub origin: Arc<dyn Origin>,
-    /// Budget and breaker.
+    /// Budget and breakers.
     pub gate: Arc<Gate>,
     /// Times.
     pub times: Poll,
@@ -191,7 +191,7 @@ impl Poller {
                 orders.changed.notified().await;
                 continue;
             }
-            let Some(permit) = self.gate.enter().await else { return };
+            let Some(permit) = self.gate.enter(&watch.name).await else { return };
             // Again: while the gate was closed they may have left.
             let Some(turn) = sink.turn() else { continue };
             let begun = Instant::now();
@@ -199,7 +199,7 @@ impl Poller {
             let by = turn.by;
             let outcome = self.poll(turn, &watch, begun).await;
             drop(permit);
-            self.gate.report(is_healthy(&outcome));
+            self.gate.report(&watch.name, is_healthy(&outcome));
             let seen = sink.observed(by, begun, outcome);
             if seen == Seen::Over {
                 // Aborting this task takes effect only where it waits: a poll that is due already

@@ -106,14 +106,14 @@ impl Poller {
         watch: &Watch,
         prover: &dyn Prover,
     ) -> (IdentityId, Instant, Option<Outcome>) {
-        let permit = self.gate.enter().await;
+        let permit = self.gate.enter(&watch.name).await;
         let (by, begun) = (turn.by, Instant::now());
         if !prover.stands(by) {
             return (by, begun, None);
         }
         let outcome = self.poll(turn, watch, begun).await;
         drop(permit);
-        self.gate.report(is_healthy(&outcome));
+        self.gate.report(&watch.name, is_healthy(&outcome));
         (by, begun, Some(outcome))
     }
 }

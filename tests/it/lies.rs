@@ -125,6 +125,35 @@ async fn a_dead_origin_opens_the_breaker_and_costs_nobody_the_stream() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_fails_holds_up_its_own_watch_alone() {
+    let site = Site::start().await;
+    site.say("/api/a", Say::json("[0]"));
+    site.say("/broken", Say::status("500 Oh", "", ""));
+    let broken = "[[watch]]\nname = \"broken\"\npath = \"/broken\"\n";
+    let app = App::with(site.addr, "push", &format!("{WATCH}{broken}{FAST}")).await;
+    let mut stream = Events::of(&app, "", &["/api/a"]).await;
+    assert_eq!(stream.news().await.text("body"), "[0]");
+    let urls: Vec<_> = (0..60).map(|n| format!("/broken?n={n}")).collect();
+    let urls: Vec<_> = urls.iter().map(String::as_str).collect();
+    let _failing = Events::of(&app, "", &urls).await;
+    let line = app.logged("the origin keeps failing").await;
+    assert_eq!(line["watch"], "broken");
+    // As long as it pauses, and probes, and pauses again.
+    let asked = site.asked("/broken").len();
+    let mut held = Held::default();
+    for n in 1.. {
+        site.say("/api/a", Say::json(format!("[{n}]")));
+        let event = stream.news().await;
+        assert_ne!(event.name, "stale", "{event:?}");
+        held.take(&event);
+        if site.asked("/broken").len() > asked + 1 {
+            break;
+        }
+    }
+    assert_eq!(app.log().matches("the origin keeps failing").count(), 1);
+}
+
+#[tokio::test]
 async fn an_origin_that_is_not_there_is_said_to_be_so() {
     let app = App::start(crate::origin::Origin::nowhere().await).await;
     for fields in ["", "Pollcast-Client: me\r\n"] {
