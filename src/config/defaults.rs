@@ -27,7 +27,7 @@ impl Config {
             identity: Identity {
                 headers: vec![http::header::AUTHORIZATION],
                 cookies: vec!["*".to_owned()],
-                cache_busters: ["_", "t", "ts", "cb"].map(str::to_owned).to_vec(),
+                cache_busters: ["_", "cb"].map(str::to_owned).to_vec(),
                 irrelevant: Vec::new(),
             },
             watches: Vec::new(),

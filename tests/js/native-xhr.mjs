@@ -55,7 +55,12 @@ export function nativeXhr(ask) {
       const call = this.#call;
       this.#tell('loadstart');
       if (call !== this.#call) return;
-      const [method, url] = this.#target;
+      const [method, url, async] = this.#target;
+      if (async === false && method !== 'GET') {
+        // There is no network without an event loop: it fails, and only this call says so.
+        this.#state = 4;
+        throw new DOMException('no network', 'NetworkError');
+      }
       ask(method, url, this.#headers).then(async (response) => {
         const body = new Uint8Array(await response.arrayBuffer());
         if (call === this.#call) this.#arrive(call, response, body);

@@ -13,7 +13,7 @@ export const CONFIG = {
   prefix: '/__pollcast',
   worker: 'w1',
   watches: [{ re: '^/api/(?:.*)?$', push: true, percent: 100, look: 2 }],
-  busters: ['_', 't', 'ts', 'cb'],
+  busters: ['_', 'cb'],
   renew_ms: 60000,
   off_ms: 15000,
   body: 1048576,

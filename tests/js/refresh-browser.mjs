@@ -57,7 +57,7 @@ patch(XMLHttpRequest.prototype, 'send', (target, self, args) => {
   asked(urls.get(self));
   return Reflect.apply(target, self, args);
 });
-function install() { active = true; timers.install(); query.install(); }
+function install() { active = true; timers.install(); query.install(); watchPerson(); }
 function uninstall() { active = false; timers.uninstall(); query.uninstall(); }
 install();
 W.check = { query, timers, log, local, handles, failures, install, uninstall };`;

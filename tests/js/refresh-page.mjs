@@ -2,7 +2,7 @@
 // clock the test turns by hand, so no test waits for time to pass.
 import { readFileSync } from 'node:fs';
 
-const PARTS = ['00-base', '20-shared', '50-timers', '60-query', '65-libraries'];
+const PARTS = ['00-base', '20-shared', '50-timers', '60-query', '65-libraries', '70-evidence'];
 
 /** The script's parts that find who asks, and what they stand on. */
 export const FINDERS = PARTS.map((name) =>
@@ -14,7 +14,7 @@ function leave() {
   failures.push(new Error('the shim left'));
   uninstall();
 }
-function install() { active = true; timers.install(); query.install(); }
+function install() { active = true; timers.install(); query.install(); watchPerson(); }
 function uninstall() {
   active = false;
   timers.uninstall();

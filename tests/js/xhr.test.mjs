@@ -287,6 +287,22 @@ test('a write by XMLHttpRequest: then the origin itself', async () => {
   assert.equal(page.untouched(), false);
 });
 
+test('a synchronous write that fails tells nobody but its caller: then the origin, then the stream', async () => {
+  const page = await vouched();
+  const xhr = new page.window.XMLHttpRequest();
+  xhr.open('POST', '/api/x', false);
+  assert.throws(() => xhr.send(), { name: 'NetworkError' });
+  await page.read('/api/x');
+  assert.equal(page.asked(), 1);
+  await page.clock.pass(1200);
+  await page.stream.hello();
+  await page.stream.snapshot(0, page.state);
+  await page.clock.pass(60);
+  page.seen.length = 0;
+  await page.read('/api/x');
+  assert.equal(page.asked(), 0);
+});
+
 test('what a person asked for once may have been a write, whatever its URL is', async () => {
   for (const url of ['/api/logout', { toString: () => '/api/logout' }]) {
     const page = await vouched();

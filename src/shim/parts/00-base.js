@@ -87,6 +87,15 @@ function patch(owner, name, handle, kind = 'value') {
   return true;
 }
 
+/** Gives an object members that `for … in` doesn't show. */
+function define(object, members) {
+  for (const name of Object.keys(members)) {
+    const value = members[name];
+    Object.defineProperty(object, name, { value, configurable: true, writable: true });
+  }
+  return object;
+}
+
 /** Listens until uninstall(). */
 function listen(target, type, fn, options) {
   const guarded = guard(fn);
@@ -111,6 +120,5 @@ function remembered(area, fresh) {
 
 const clientId = remembered('localStorage', (old) => {
   if (old && /^[\w-]{1,64}$/.test(old)) return old;
-  const random = () => Math.random().toString(36).slice(2, 10);
-  return random() + random();
+  return Math.random().toString(36).slice(2) + Date.now();
 });

@@ -9,6 +9,9 @@ const TOPICS_MAX = 200;
 /** How long a URL is left alone that must never be polled (a long poll, a loop, a refusal). */
 const LONG_MS = 1800000;
 
+/** A time in the URL that is younger is no key of anything that could be polled for all. */
+const CURSOR_MS = 60000;
+
 /** Topics by id: the key of the URL, then the fields that the app set, each on a line. */
 const topics = new Map();
 /** Topics whose state changed since the app last saw one: refreshed once the chunk is through. */
@@ -46,13 +49,15 @@ function skew(part) {
 }
 
 /**
- * Path and query without cache busters: configured names with a long number in the value (`t=books`
- * is a question), and values that were the clock's a moment ago (`from=` an hour ago is one, too).
+ * Path and query without cache busters: configured names with a long number in the value (`_=books`
+ * is a question), and values that are the clock's, made for this request. '' if there is a time that
+ * is neither that nor long ago: `since=` the last poll, which the proxy could take for one.
  */
 function keyOf({ pathname, search }) {
   const named = (part) => /=.*\d{8}/.test(part) && CONFIG.busters.includes(part.split('=')[0]);
-  const rest = search.slice(1).split('&').filter((part) => !named(part) && skew(part) > 1500);
-  return pathname + '?' + rest.join('&');
+  const asked = search.slice(1).split('&').filter((part) => !named(part));
+  const rest = asked.filter((part) => skew(part) > (/\d{13}$/.test(part) ? 250 : 999));
+  return rest.some((part) => skew(part) < CURSOR_MS) ? '' : pathname + '?' + rest.join('&');
 }
 
 /** The topic of a request: the same URL with other fields (Authorization) is another topic. */
@@ -109,6 +114,8 @@ function newTopic(id, headers, anonymous) {
     shown: '',
     /** When we last made the app ask. */
     refreshed: -Infinity,
+    /** Writes that followed that, which no person made; they fade with each time that has none. */
+    echo: 0,
     /** Its own requests that are on their way. */
     inflight: 0,
     /** A change came while the app couldn't be made to look. */
@@ -181,25 +188,25 @@ function openTabs() {
 }
 
 function closeTabs() {
-  if (tabs) tabs.close();
+  tabs?.close();
   tabs = null;
 }
 
 function tellTabs() {
   openTabs();
-  if (tabs) tabs.postMessage(0);
+  tabs?.postMessage(0);
   if (stream.parked) closeTabs();
 }
 
 /** What a network answer is compared with when it comes: taken as its request starts. */
 function beginRead(topic) {
   const { held } = topic;
-  return { generation, epoch: held && held.epoch, seq: held && held.seq, at: now() };
+  return { generation, epoch: held?.epoch, seq: held?.seq, at: now() };
 }
 
 /** True if `seq` says which of two states is the newer one. */
 function comparable(held, state) {
-  return held && held.epoch === state.epoch && held.generation === generation;
+  return held?.epoch === state.epoch && held.generation === generation;
 }
 
 /** An answer of the network that carried a state has been read to its end. */
@@ -223,9 +230,9 @@ function learn(topic, state, start) {
   if (ordered && state.seq < held.seq) return;
   // Equal states may differ in ignored members; deltas are built on the bytes that the stream sent,
   // if that was for the same user.
-  const entry = stream.live && stream.live.entries.get(topic);
-  for (const known of [held, entry && entry.wire]) {
-    const same = known && known.hash === state.hash && known.generation === generation;
+  const entry = stream.live?.entries.get(topic);
+  for (const known of [held, entry?.wire]) {
+    const same = known?.hash === state.hash && known.generation === generation;
     if (same) state.body = known.body ?? state.body;
   }
   // Not every answer lets us read its text: then the stream sends it.

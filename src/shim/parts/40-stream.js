@@ -21,7 +21,7 @@ const stream = {
   /** The timers of the next reconcile() and of the next look at the demand. */
   timer: 0,
   demandTimer: 0,
-  /** Since when the page is visible: while it was hidden, nobody asked. */
+  /** When the page came back: while it was away, nobody asked. */
   visible: 0,
   /** The worker's port, when it was heard last, and how often it was lost before a word. */
   port: null,
@@ -60,14 +60,19 @@ function alive() {
   sync();
 }
 
-/** The topics that the app still polls: three cadences of silence mean that it has stopped. */
+/**
+ * The topics that the app still polls: three cadences of silence mean that it has stopped. Where a
+ * stream can't have them all, those that it has stay.
+ */
 function wanted() {
   const at = now();
+  const conn = stream.next || stream.live;
+  const there = (topic) => !!conn && conn.entries.has(topic);
   const demanded = ({ asked, every }) =>
     at - Math.max(asked, stream.visible) < Math.max(10000, 3 * every);
   return [...topics.values()]
     .filter((topic) => topic.polled && topic.shown && demanded(topic))
-    .sort((a, b) => b.asked - a.asked)
+    .sort((a, b) => there(b) - there(a) || b.asked - a.asked)
     .slice(0, CONFIG.cap);
 }
 
@@ -89,7 +94,7 @@ function closeStreams() {
 
 function dropPort() {
   tellWorker(null);
-  if (stream.port) stream.port.close();
+  stream.port?.close();
   stream.port = null;
 }
 
@@ -113,8 +118,10 @@ function open(want) {
     silence: 0,
   };
   for (const topic of want) {
-    // Of what an XMLHttpRequest showed we may have no body.
-    const wire = topic.held && topic.held.body !== undefined ? topic.held : null;
+    // Of what an XMLHttpRequest showed we may have no body. And with an equal hash another user's may
+    // differ in ignored members.
+    const { held } = topic;
+    const wire = held?.body !== undefined && held.generation === generation ? held : null;
     conn.entries.set(topic, { topic, every: topic.every, wire, vouched: false, gone: false });
   }
   conn.list = [...conn.entries.values()];
@@ -122,7 +129,7 @@ function open(want) {
   const fresh = stream.fresh !== generation;
   stream.next = conn;
   // The worker has the body of what it told us last.
-  const known = ({ topic, wire }) => wire && wire.hash === topic.told;
+  const known = ({ topic, wire }) => wire?.hash === topic.told;
   const state = (entry) => known(entry) ? { hash: entry.wire.hash } : entry.wire;
   const list = conn.list.map((entry) => {
     const { id, url, asked, headers, anonymous } = entry.topic;
@@ -136,8 +143,8 @@ function open(want) {
 }
 
 function tellWorker(message) {
-  if (message && message.topics) stream.port ||= connect();
-  if (stream.port) stream.port.postMessage(message);
+  if (message?.topics) stream.port ||= connect();
+  stream.port?.postMessage(message);
 }
 
 /** A port to the worker that all pages share, or to the same code in this page. */
@@ -187,12 +194,20 @@ function lose() {
 }
 
 function onWord(n, name, at, index, value) {
-  const conn = [stream.live, stream.next].find((it) => it && it.n === n);
+  const conn = [stream.live, stream.next].find((it) => it?.n === n);
   if (!conn) return;
   const entry = conn.list[index];
-  if (name === 'hello') onHello(conn, value);
-  if (name === 'beat') conn.silence = value;
+  if (name === 'hello') {
+    conn.epoch = value.epoch;
+    if (stream.live && stream.live !== conn) close(stream.live);
+    stream.live = conn;
+    stream.next = null;
+    // Not when it was asked for: a view that another one replaces is never told of.
+    stream.fresh = conn.generation;
+    value = value.silence_ms;
+  }
   if (name === 'beat' || name === 'hello') {
+    conn.silence = value;
     // It may have waited long for us: this page was frozen.
     conn.beat = { mono: now() - Math.max(0, Date.now() - at), wall: at };
   }
@@ -207,16 +222,6 @@ function onWord(n, name, at, index, value) {
     close(conn);
     sync();
   }
-}
-
-function onHello(conn, { epoch, silence_ms }) {
-  conn.epoch = epoch;
-  conn.silence = silence_ms;
-  if (stream.live && stream.live !== conn) close(stream.live);
-  stream.live = conn;
-  stream.next = null;
-  // Not when it was asked for: a view that another one replaces is never told of.
-  stream.fresh = conn.generation;
 }
 
 function onGone(entry, reason) {
@@ -241,6 +246,11 @@ function putAside({ persisted }) {
 
 /** Hidden pages let go: nobody looks, and where each page has its own stream, six hang a host. */
 function park() {
+  if (!stream.parked) {
+    // What the app has left by now doesn't come back with the page.
+    const kept = wanted();
+    for (const topic of topics.values()) topic.polled &&= kept.includes(topic);
+  }
   stream.parked = true;
   native.clearTimeout(stream.timer);
   native.clearTimeout(stream.demandTimer);
@@ -248,12 +258,14 @@ function park() {
   closeStreams();
   // It would keep the page out of the back/forward cache. So this page won't hear who else writes.
   closeTabs();
-  stream.fresh = -1;
 }
 
 function unpark() {
+  if (stream.parked) {
+    stream.visible = now();
+    generation++;
+  }
   stream.parked = false;
   openTabs();
-  stream.visible = now();
   sync();
 }

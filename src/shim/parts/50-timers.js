@@ -25,9 +25,8 @@ function createTrail() {
 }
 
 const timers = (() => {
-  const TRACKED_MS = 250, AGAIN_MS = 50, INPUT_MS = 1000, LINK_MS = 1000, CARRY_MS = 2000;
+  const TRACKED_MS = 250, AGAIN_MS = 50, LINK_MS = 1000, CARRY_MS = 2000;
   const ASKED_MAX = 64, FRAMES = 6;
-  const INPUTS = ['pointerdown', 'pointerup', 'keydown', 'keyup', 'click', 'input'];
   const trail = createTrail();
   // Pending tracked timers by native id. Bounded by the app's own pending timers.
   const records = new Map();
@@ -37,7 +36,7 @@ const timers = (() => {
   // Handles under which a watched request was seen, oldest first: only their call sites are worth
   // comparing.
   let asked = [];
-  let running = null, inputAt = -Infinity, serial = 0;
+  let running = null, serial = 0;
 
   const owner = () => running || trail.get();
 
@@ -59,9 +58,9 @@ const timers = (() => {
   // after by an answer, with the same delay, and not by a person or a message. A debounced click or
   // socket handler re-arms too, and a request that such a one makes must not pass for a poll.
   function isLink(handle, record, mine) {
-    if (record.delay !== handle.delay || now() - inputAt < INPUT_MS) return false;
+    if (record.delay !== handle.delay || now() - person.acted < PERSON_MS) return false;
     if (mine) return true;
-    const at = W.event && W.event.target;
+    const at = W.event?.target;
     const byAnswer = !at || at instanceof W.XMLHttpRequest || at instanceof W.MessagePort;
     return byAnswer && now() - handle.tickedAt < LINK_MS;
   }
@@ -130,13 +129,13 @@ const timers = (() => {
   }
 
   function clear(target, self, args) {
-    const id = args[0];
-    if (typeof id === 'number' || typeof id === 'string') drop(records.get(Number(id)));
+    // What has no number is refused by the native one, with the same error.
+    drop(records.get(+args[0]));
     return Reflect.apply(target, self, args);
   }
 
   const report = (error) => {
-    if (typeof W.reportError === 'function') W.reportError(error);
+    if (W.reportError) W.reportError(error);
     else native.setTimeout(() => { throw error; }, 0);
   };
 
@@ -182,8 +181,6 @@ const timers = (() => {
     return promise;
   }
 
-  const noteInput = (event) => { if (event.isTrusted) inputAt = now(); };
-
   return {
     install() {
       patch(W, 'setTimeout', (target, self, args) => set(target, self, args, false));
@@ -194,7 +191,6 @@ const timers = (() => {
       const cookies = W.CookieStore && W.CookieStore.prototype;
       const got = (target, self, args) => carry(Reflect.apply(target, self, args));
       if (cookies) patch(cookies, 'get', got);
-      for (const type of INPUTS) listen(W, type, noteInput, { capture: true, passive: true });
     },
     // The app's native timers run on; what we know of them goes.
     uninstall() {

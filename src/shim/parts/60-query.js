@@ -111,7 +111,7 @@ const query = (() => {
     const { type, action, query: asking } = event || {};
     if (!asking) return;
     if (type === 'removed' || type === 'queryRemoved') forget(notes.get(asking));
-    else if (action && action.type === 'fetch') started(asking, cache);
+    else if (action?.type === 'fetch') started(asking, cache);
     else if (action && isIdle(asking)) ended(note(asking, cache));
   }
 
@@ -200,7 +200,7 @@ const query = (() => {
       const renderers = new Map();
       const inject = (renderer) => renderers.set(renderers.size + 1, renderer).size;
       hook = { renderers, supportsFiber: true, checkDCE() {}, inject, onCommitFiberRoot };
-      Object.defineProperty(W, HOOK, { value: hook, configurable: true, writable: true });
+      define(W, { [HOOK]: hook });
       made = true;
     } else {
       chained = typeof hook.onCommitFiberRoot === 'function' ? hook.onCommitFiberRoot : null;
@@ -232,14 +232,15 @@ const query = (() => {
   }
 
   function intervalOf(asking) {
-    let least = 0;
+    let least = Infinity;
     for (const observer of asking.observers || []) {
-      let ms = 0;
       // `enabled` may be the app's own function.
-      try { ms = observerInterval(observer, asking); } catch { ms = 0; }
-      if (ms > 0 && (!least || ms < least)) least = ms;
+      try {
+        const ms = observerInterval(observer, asking);
+        if (ms > 0 && ms < least) least = ms;
+      } catch { continue; }
     }
-    return least;
+    return least < Infinity ? least : 0;
   }
 
   function attribution() {

@@ -25,7 +25,7 @@ const person = {
 };
 
 const ACTS =
-  'pointerdown pointerup keydown input paste touchend wheel click submit change drop' +
+  'pointerdown pointerup keydown keyup input paste touchend wheel click submit change drop' +
   ' focus online popstate hashchange visibilitychange';
 
 function watchPerson() {
@@ -73,8 +73,9 @@ function sourceOf(topic, query, timer) {
   if (!source) {
     // A page that starts a new timer for each request would fill the map.
     if (topic.sources.size >= 16) topic.sources.delete(topic.sources.keys().next().value);
-    const [asked, answered] = [-Infinity, -Infinity];
-    source = { asked, answered, gap: 0, every: 0, loops: 0, rushes: 0, timer: null };
+    source = {
+      asked: -Infinity, answered: -Infinity, gap: 0, every: 0, loops: 0, rushes: 0, timer: null,
+    };
     topic.sources.set(id, source);
   }
   if (timer) source.timer = timer;
@@ -101,7 +102,7 @@ function isRush(topic, source, gap) {
 
 /** How often this source polls in ms; 0 if this request is no evidence that it does. */
 function cadence(source, gap, query, timer, at) {
-  if (query && query.interval > 1) return query.interval;
+  if (query?.interval > 1) return query.interval;
   const calm = at - person.acted;
   // A one-shot timer that a person started (a debounced input, an undo delay) asks once for each
   // thing done.
@@ -110,7 +111,7 @@ function cadence(source, gap, query, timer, at) {
   const regular = shorter >= 250 && longer < Infinity && longer - shorter <= longer / 4;
   if (regular && calm >= PERSON_MS) return shorter;
   // The library computes the interval anew each time: known to poll, not yet how often.
-  return query && query.interval ? source.every || 1000 : 0;
+  return query?.interval ? source.every || 1000 : 0;
 }
 
 /** The cadence of the fastest source that still polls. */

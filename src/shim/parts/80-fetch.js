@@ -16,6 +16,8 @@ const PARTIAL = /^(range|if-.*|pollcast-.*)$/;
  * Each watch's pattern, and whether this browser is in its cohort; the first that matches counts.
  */
 let watches = [];
+/** How long an app that writes whenever it is made to look isn't made to. */
+const ECHO_MS = 60000;
 /** Timers that have written something: never run early, or each push could cause the next. */
 const writers = new Set();
 
@@ -99,7 +101,7 @@ function inspect(input, init) {
     return own === undefined && request ? request[name] : own;
   };
   const method = option('method') || 'GET';
-  const pressed = now() - person.pressed < PERSON_MS;
+  const pressed = now() - person.pressed < PERSON_MS && !timers.current();
   if (!/^get$/i.test(method)) {
     return SAFE.test(method) || isForeign(input) ? null : { write: true };
   }
@@ -121,7 +123,8 @@ function inspect(input, init) {
   if (fields && typeof fields.next === 'function') return rest;
   const headers = new Headers(fields);
   if ([...headers.keys()].some((name) => PARTIAL.test(name))) return rest;
-  return { key: keyOf(url), url, headers, bare, signal: option('signal'), pressed };
+  const key = keyOf(url);
+  return key ? { key, url, headers, bare, signal: option('signal'), pressed } : rest;
 }
 
 /**
@@ -139,7 +142,9 @@ function decide(ask) {
   const source = sourceOf(topic, by, timer);
   checkJar();
   const { held } = topic;
-  topic.why = obstacle(topic) || (unfit && unfit.test(typeOf(held)) ? 'media type' : '');
+  // Who presses "refresh" wants the origin's word, and not one that is a poll old.
+  topic.why = (ask.pressed && !ours && 'pressed') || obstacle(topic)
+    || (unfit && unfit.test(typeOf(held)) ? 'media type' : '');
   if (!topic.why) {
     topic.locals++;
     source.answered = now();
@@ -166,9 +171,14 @@ function decide(ask) {
 const typeOf = ({ headers }) => new Headers(headers).get('content-type') || '';
 
 function markedRequest([input, init], mark) {
-  const request = new Request(input, init);
-  request.headers.set('Pollcast-Client', mark);
-  return request;
+  try {
+    const request = new Request(input, init);
+    request.headers.set('Pollcast-Client', mark);
+    return request;
+  } catch {
+    // What fetch will refuse.
+    return null;
+  }
 }
 
 /** Passes an answer of the network on to the app, through `seen`; `failed` learns of a failure. */
@@ -255,7 +265,9 @@ function onSettled({ topic, source, write }, answered) {
   if (write) wrote();
   query.settled(topic.id);
   const { held } = topic;
-  if (topic.dirty || (held && topic.shown && held.hash !== topic.shown)) refresh(topic);
+  // Overtaken by what the stream said. After a failure another request would but fail again.
+  const late = answered && topic.seen === generation && held && held.hash !== topic.shown;
+  if (topic.dirty || late) refresh(topic);
 }
 
 /** The native response, but for the field that the app has never heard of. */
@@ -269,19 +281,11 @@ function withoutState(response) {
   });
 }
 
-function define(object, members) {
-  for (const name of Object.keys(members)) {
-    const value = members[name];
-    Object.defineProperty(object, name, { value, configurable: true, writable: true });
-  }
-  return object;
-}
-
 function answerLocally({ topic: { statusText }, local }, { url, signal }) {
   const response = new Response(local.body, { ...local, statusText });
   // A microtask later, because an abort in the same task as the call must reject.
   return Promise.resolve(dress(response, local.body, url.href, signal)).then((answer) => {
-    if (signal && signal.aborted) throw signal.reason;
+    if (signal?.aborted) throw signal.reason;
     return answer;
   });
 }
@@ -296,7 +300,7 @@ function dress(response, body, url, signal) {
     members[name] = () => {
       // Read before, or locked: the native reader has the right error. Aborted: it hasn't.
       if (response.bodyUsed || response.body.locked) return reader.call(response);
-      if (signal && signal.aborted) return Promise.reject(signal.reason);
+      if (signal?.aborted) return Promise.reject(signal.reason);
       const parse = { text: String, json: JSON.parse }[name];
       if (!parse) return reader.call(response);
       // Locked for good, as after a native read.
@@ -318,12 +322,17 @@ function followWrite(answer) {
 const noteWriter = guard(() => {
   const timer = timers.current();
   if (timer) writers.add(timer.id);
+  if (now() - person.acted < PERSON_MS) return;
+  for (const topic of topics.values()) if (now() - topic.refreshed < PERSON_MS) topic.echo++;
 });
 
 /** Makes the app look at a topic now: its own library first, else the timers that poll it. */
 function refresh(topic) {
   topic.dirty = D.hidden || topic.inflight > 0;
   if (topic.dirty || !topic.polled) return;
+  // What asks writes too, and that is the next change.
+  if (topic.echo > 2 && now() - topic.refreshed < ECHO_MS) return;
+  topic.echo = Math.max(0, topic.echo - 0.5);
   topic.refreshed = now();
   // Nobody, the app's library, or its timers too.
   const { look } = watches.find(({ re }) => re.test(topic.url.split('?')[0]));

@@ -163,7 +163,15 @@ function onSend(it, call, self, [body]) {
   } catch {
     leave();
   }
-  return call();
+  try {
+    return call();
+  } finally {
+    // A synchronous one that fails throws, and tells no listener.
+    if (it.write && read(self, 'readyState') > 3) {
+      it.write = null;
+      guard(written)();
+    }
+  }
 }
 
 function serve(self) {
@@ -218,7 +226,8 @@ const onState = guard(({ currentTarget: self }) => {
   it.plan = it.write = null;
   if (write) written();
   if (!plan) return;
-  const [status, statusText] = [read(self, 'status'), read(self, 'statusText')];
+  const status = read(self, 'status');
+  const statusText = read(self, 'statusText');
   // After the app has seen the answer.
   const settle = (answered) => later(() => onSettled(plan, answered), 0);
   if (!status) {

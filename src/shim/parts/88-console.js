@@ -10,7 +10,7 @@ const outside = new W.EventTarget();
 function obstacle(topic) {
   const { held } = topic;
   const conn = stream.live;
-  const entry = conn && conn.entries.get(topic);
+  const entry = conn?.entries.get(topic);
   if (!topic.polled) return now() < topic.quiet ? 'left alone' : 'not polled';
   if (!entry) return 'no stream';
   if (!entry.vouched) return 'stale';
@@ -47,6 +47,6 @@ function installConsole() {
   if ('pollcast' in W) return;
   outside.topics = () => [...topics.values()].map(describe);
   outside.version = CONFIG.v;
-  Object.defineProperty(W, 'pollcast', { value: outside, configurable: true, writable: true });
+  define(W, { 'pollcast': outside });
   undo.push(() => W.pollcast === outside && delete W.pollcast);
 }

@@ -148,7 +148,7 @@ function watchSilence(conn) {
 /** The proxy knows cache busters by their being now, as they were when the app asked. */
 function freshUrl({ url, at }) {
   const fresh = (value, ms) => {
-    const old = Math.abs(at - value * (ms ? 1 : 1000)) < 1500;
+    const old = Math.abs(at - value * (ms ? 1 : 1000)) < (ms ? 251 : 1000);
     return old ? String(Date.now()).slice(0, value.length) : value;
   };
   return url.replace(/\b\d{10}(\d{3})?\b/g, fresh);
