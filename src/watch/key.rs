@@ -174,6 +174,12 @@ impl Keyer {
         IdentityId(*hasher.finalize().as_bytes())
     }
 
+    /// True if users are told apart by a field that says which way a request came.
+    #[must_use]
+    pub fn names_the_way(&self) -> bool {
+        self.identity.headers.iter().any(fields::is_forwarding)
+    }
+
     /// Who sends no credentials.
     #[must_use]
     pub fn nobody(&self) -> IdentityId {

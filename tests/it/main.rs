@@ -36,3 +36,4 @@ mod stream;
 mod takeover;
 mod tls;
 mod watched;
+mod way;

@@ -61,6 +61,13 @@ impl Peer {
         Self::new(soon("a connect", TcpStream::connect(addr)).await.unwrap())
     }
 
+    /// Connects from another address of this machine.
+    pub async fn connect_from(here: std::net::Ipv4Addr, addr: SocketAddr) -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from((here, 0))).unwrap();
+        Self::new(soon("a connect", socket.connect(addr)).await.unwrap())
+    }
+
     /// Connects as a client that takes little at a time.
     pub async fn connect_narrow(addr: SocketAddr) -> Self {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();

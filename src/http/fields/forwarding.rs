@@ -45,6 +45,12 @@ pub fn tell(
     fields
 }
 
+/// True for a field that a proxy writes of the way.
+#[must_use]
+pub fn is_forwarding(name: &HeaderName) -> bool {
+    ALL.iter().any(|(known, _)| known == name)
+}
+
 /// True if this peer's own word of the way counts.
 #[must_use]
 pub fn trusts(rules: &Forwarding, peer: IpAddr) -> bool {

@@ -5,7 +5,7 @@
 
 mod forwarding;
 
-pub use forwarding::{asked_host, came_round, tell, trusts, via};
+pub use forwarding::{asked_host, came_round, is_forwarding, tell, trusts, via};
 
 use http::header::{CONNECTION, COOKIE, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};

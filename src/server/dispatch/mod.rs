@@ -34,7 +34,7 @@ use crate::shim::inject::RequestFacts;
 use crate::telemetry::Metrics;
 use crate::upstream::{Passed, Upstream};
 use arc_swap::ArcSwap;
-use http::Request;
+use http::{Request, Version};
 use std::sync::Arc;
 
 /// Everything a request may need. Clones share it.
@@ -92,11 +92,19 @@ impl Handler for Dispatch {
 async fn answer(shared: &Shared, mut req: Request<Body>, client: Client) -> Result<Reply, Error> {
     let live = shared.live.load_full();
     name_host(&mut req);
+    if req.version() == Version::HTTP_2 {
+        // In pieces over HTTP/2. An origin that joins lines of one name by commas finds no session.
+        let headers = std::mem::take(req.headers_mut());
+        *req.headers_mut() = fields::join_cookies(headers);
+    }
     let decision = route::decide(&live.config, req.method(), req.uri(), req.headers());
     shared.metrics.request(label(decision));
-    let sender = rollout::any(&live.config, Mode::Collapse)
-        .then(|| Sender::new(&live, req.headers(), client));
-    let handshake = fields::is_websocket(req.headers()) && req.version() == http::Version::HTTP_11;
+    let reading = rollout::any(&live.config, Mode::Collapse);
+    if reading && (decision != Decision::Pass || live.keyer.names_the_way()) {
+        tell_the_way(&live, &mut req, client);
+    }
+    let sender = reading.then(|| Sender::new(&live, req.headers(), client));
+    let handshake = fields::is_websocket(req.headers()) && req.version() == Version::HTTP_11;
     // All but the plain way is boxed: a request's future is moved as a whole, and is as large as
     // the largest of its parts.
     let reply = match decision {
@@ -143,6 +151,18 @@ fn name_host(req: &mut Request<Body>) {
     if let Some(host) = fields::named_host(req.uri()).filter(|_| lines < 2) {
         let headers = std::mem::take(req.headers_mut());
         *req.headers_mut() = fields::set_host(headers, Some(&(host, true)));
+    }
+}
+
+/// Replaces what a client says of its own way by what the origin will be told: a key or an identity
+/// that is made of it would else be the client's to choose. A proxy that is trusted speaks for its
+/// clients. Said again on the way out, which changes nothing.
+fn tell_the_way(live: &Live, req: &mut Request<Body>, client: Client) {
+    let rules = &live.config.forwarding;
+    if !fields::trusts(rules, client.peer.ip()) {
+        let headers = std::mem::take(req.headers_mut());
+        let host = fields::asked_host(&headers);
+        *req.headers_mut() = fields::tell(headers, client, host.as_ref(), rules);
     }
 }
 
