@@ -13,7 +13,7 @@ use crate::demo;
 use crate::drain::Drain;
 use crate::hub::Hub;
 use crate::server::dispatch::live::Live;
-use crate::server::dispatch::{Admitted, Complaints, Dispatch, Preflights, Shared};
+use crate::server::dispatch::{Admitted, Complaints, Dispatch, Habits, Preflights, Shared};
 use crate::server::{self, Settings, Tls};
 use crate::telemetry::Metrics;
 use crate::upstream::{HttpOrigin, Upstream};
@@ -149,6 +149,7 @@ impl Proxy {
             preflights: Preflights::default(),
             seats: Arc::default(),
             named: Arc::default(),
+            habits: Habits::default(),
             complaints: Complaints::default(),
             metrics: metrics.clone(),
             drain: drain.clone(),

@@ -216,11 +216,20 @@ fn readable(
 
 /// True if the answer says that it is for one user: `Cache-Control: private`.
 pub(super) fn is_private(headers: &HeaderMap) -> bool {
+    says(headers, b"private")
+}
+
+/// True if no cache keeps it: `Cache-Control: no-store`.
+pub(super) fn is_unstored(headers: &HeaderMap) -> bool {
+    says(headers, b"no-store")
+}
+
+fn says(headers: &HeaderMap, wanted: &[u8]) -> bool {
     let values = headers.get_all(header::CACHE_CONTROL).iter();
     values.flat_map(|value| value.as_bytes().split(|b| *b == b',')).any(|directive| {
         // RFC 9111 §5.2.2.7: with field names it concerns those fields only, which few caches obey.
         let name = directive.split(|b| *b == b'=').next().unwrap_or_default();
-        name.trim_ascii().eq_ignore_ascii_case(b"private")
+        name.trim_ascii().eq_ignore_ascii_case(wanted)
     })
 }
 

@@ -231,6 +231,8 @@ impl Keyer {
         part(&mut hasher, &self.learnt.count(facts.watch).to_le_bytes());
         part(&mut hasher, facts.target.canonical().as_bytes());
         let own = facts.audience == Audience::Credential;
+        // Somebody's cookies belong to them. Those of nobody who has no named one are many people's.
+        let jars = || facts.audience != Audience::Public && identity == self.nobody();
         match facts.audience {
             Audience::Credential => part(&mut hasher, &identity.0),
             Audience::Shared => part(&mut hasher, b"shared"),
@@ -240,7 +242,10 @@ impl Keyer {
             .headers
             .iter()
             .filter(|(name, value)| {
-                let learnt = || self.learnt.has(facts.watch, name.as_str());
+                let learnt = || {
+                    self.learnt.has(facts.watch, name.as_str())
+                        && (*name != header::COOKIE || jars())
+                };
                 let theirs = !own && self.is_credential(name);
                 // Of a page of this host it says nothing, and most requests don't carry it.
                 let host = facts.headers.get(header::HOST);
@@ -273,7 +278,12 @@ impl Keyer {
     /// with one key might then get different answers.
     #[must_use]
     pub fn varies(&self, watch: &str, response: &HeaderMap) -> Varies {
-        let is_in_key = |name: &str| !self.is_irrelevant(name) || self.learnt.has(watch, name);
+        let is_in_key = |name: &str| {
+            !self.is_irrelevant(name)
+                || self.learnt.has(watch, name)
+                || name == header::COOKIE
+                    && self.identity.cookies.iter().any(|cookie| cookie == "*")
+        };
         self.learnt.read(watch, response, is_in_key)
     }
 

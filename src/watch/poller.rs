@@ -193,9 +193,13 @@ impl Poller {
             }
             let Some(permit) = self.gate.enter(&watch.name).await else { return };
             // Again: while the gate was closed they may have left.
-            let Some(turn) = sink.turn() else { continue };
+            let Some(mut turn) = sink.turn() else { continue };
             let begun = Instant::now();
             let settling = begin(&orders, begun);
+            if settling.is_some() {
+                // Something has changed, maybe within what a weak tag can tell apart.
+                turn.validator = turn.validator.filter(|validator| !validator.is_weak());
+            }
             let by = turn.by;
             let outcome = self.poll(turn, &watch, begun).await;
             drop(permit);

@@ -51,10 +51,22 @@ pub enum Validator {
 
 impl Validator {
     /// The validator of an answer. A date alone is only as fine as a second, so two states within
-    /// one would look the same: it isn't used.
+    /// one would look the same: it isn't used. Nor is a weak tag that may be made of such a date
+    /// where no browser would ever ask by it.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Option<Self> {
-        headers.get(http::header::ETAG).cloned().map(Self::Tag)
+        let tag = headers.get(http::header::ETAG).cloned().map(Self::Tag)?;
+        (!tag.is_weak() || !super::answer::is_unstored(headers)).then_some(tag)
+    }
+
+    /// RFC 9110 §8.8.1: a weak validator "might not change for every change to the representation
+    /// data".
+    #[must_use]
+    pub fn is_weak(&self) -> bool {
+        match self {
+            Self::Tag(tag) => tag.as_bytes().starts_with(b"W/"),
+            Self::Date(_) => true,
+        }
     }
 }
 

@@ -26,14 +26,13 @@ pub enum Varies {
 #[derive(Debug, Default)]
 pub struct Learnt(ArcSwap<BTreeMap<String, BTreeSet<String>>>);
 
-/// Fields that never matter to an answer's state: `Accept-Encoding` chooses a coding only; `Cookie`
-/// is covered by the identity; the rest is the same for all polls of one page.
+/// Fields that never matter to an answer's state: `Accept-Encoding` chooses a coding only; the rest is
+/// the same for all polls of one page.
 const COVERED: &[&str] = &[
     "",
     "accept-encoding",
     "access-control-request-headers",
     "access-control-request-method",
-    "cookie",
     "origin",
     "sec-fetch-dest",
     "sec-fetch-mode",
@@ -153,7 +152,9 @@ mod tests {
     fn a_named_field_is_learnt_once_and_for_its_watch_only() {
         let learnt = Learnt::default();
         let read = |value| {
-            learnt.read("w", &vary(value), |name| name == "accept" || learnt.has("w", name))
+            learnt.read("w", &vary(value), |name| {
+                ["accept", "cookie"].contains(&name) || learnt.has("w", name)
+            })
         };
         for (value, want) in [
             ("*", Varies::Beyond),

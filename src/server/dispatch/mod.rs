@@ -2,6 +2,7 @@
 
 mod complaints;
 mod cors;
+mod habits;
 pub mod hold;
 mod leave;
 pub mod live;
@@ -14,6 +15,7 @@ mod wishes;
 
 pub use self::complaints::Complaints;
 pub use self::cors::Admitted;
+pub use self::habits::Habits;
 use self::hold::Purse;
 pub use self::leave::Named;
 use self::live::Live;
@@ -59,6 +61,8 @@ pub struct Shared {
     pub seats: Arc<Seats>,
     /// Streams by name.
     pub named: Arc<Named>,
+    /// Which refusals are no news.
+    pub habits: Habits,
     /// Keeps the log readable when the origin fails.
     pub complaints: Complaints,
     /// Counters.
@@ -103,7 +107,7 @@ async fn answer(shared: &Shared, mut req: Request<Body>, client: Client) -> Resu
     if reading && (decision != Decision::Pass || live.keyer.names_the_way()) {
         tell_the_way(&live, &mut req, client);
     }
-    let sender = reading.then(|| Sender::new(&live, req.headers(), client));
+    let sender = reading.then(|| Sender::new(shared, &live, &req, client));
     let handshake = fields::is_websocket(req.headers()) && req.version() == Version::HTTP_11;
     // All but the plain way is boxed: a request's future is moved as a whole, and is as large as
     // the largest of its parts.

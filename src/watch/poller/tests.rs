@@ -237,6 +237,35 @@ async fn a_poll_is_conditional_where_the_state_has_a_validator() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn behind_a_hint_no_weak_tag_says_that_nothing_has_changed() {
+    for (tag, want) in [("W/\"1\"", [true, false, true]), ("\"1\"", [true, true, true])] {
+        let rig = rig_with(0, &[Seen::Changed; 3], (StatusCode::NOT_MODIFIED, Some(tag)));
+        rig.until(1).await;
+        rig.poller.hint(Instant::now());
+        rig.until(100).await;
+        rig.until(12_000).await;
+        let sent = rig.origin.asked.lock().unwrap().1.clone();
+        assert_eq!(sent.iter().take(3).map(Option::is_some).collect::<Vec<_>>(), want, "{tag}");
+    }
+}
+
+#[test]
+fn a_weak_tag_of_what_no_browser_keeps_is_no_validator() {
+    use crate::watch::Validator;
+    for (tag, control, want) in [
+        ("W/\"1\"", "no-cache", true),
+        ("W/\"1\"", "private, No-Store", false),
+        ("\"1\"", "no-store", true),
+    ] {
+        let headers: HeaderMap = [(header::ETAG, tag), (header::CACHE_CONTROL, control)]
+            .map(|(name, value)| (name, HeaderValue::from_static(value)))
+            .into_iter()
+            .collect();
+        assert_eq!(Validator::of(&headers).is_some(), want, "{tag} {control}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_304_that_nobody_asked_for_is_no_state() {
     let rig = rig_with(0, &[Seen::Stale], (StatusCode::NOT_MODIFIED, None));
     rig.until(1).await;

@@ -134,6 +134,42 @@ async fn a_field_that_vary_names() {
     rig.still_serves().await;
 }
 
+/// A cookie that no rule names, of a visitor who has no session, where `Vary` says that it counts:
+/// another visitor's cart.
+#[tokio::test]
+async fn a_visitors_cart() {
+    let mut rig = Rig::with("/api/me", "[identity]\ncookies = [\"sid\"]\n").await;
+    for path in ["/api/cart", "/shared/cart"] {
+        rig.site.on(path, |head| {
+            let own = field(head, "cookie") == "cart=victim";
+            let body = if own { format!("[\"{MARK}\"]") } else { "[]".to_owned() };
+            Say::with("application/json", "Vary: Cookie\r\n", body)
+        });
+        let victim = "Cookie: cart=victim\r\n";
+        assert!(rig.app.poll(path, victim).await.text().contains(MARK));
+        let mut own = Events::of(&rig.app, victim, &[path]).await;
+        assert!(own.until("snapshot").await.text("body").contains(MARK));
+        for other in ["Cookie: cart=other\r\n", ""] {
+            rig.get(path, other).await;
+            rig.stream(other, &[json!({"url": path, "every_ms": 50})]).await;
+        }
+    }
+    // Whose session says who they are: one key, whatever else is in the jar.
+    let jar = |n: u32| format!("Cookie: sid=friend; _ga={n}\r\n");
+    let keys = [1, 2].map(|n| jar(n));
+    let mut states = Vec::new();
+    for fields in &keys {
+        let head = rig.app.poll("/api/cart", fields).await.head;
+        states.extend(
+            head.lines().find(|line| line.starts_with("pollcast-state")).map(str::to_owned),
+        );
+    }
+    assert!(states.len() == 2 && states[0] == states[1], "{states:?}");
+    // The watches' keys have changed: pages come back for other topics.
+    rig.victim = Events::of(&rig.app, VICTIM, &["/api/me"]).await;
+    rig.still_serves().await;
+}
+
 /// Credentials of the victim in what the operator sees.
 #[tokio::test]
 async fn no_secret_in_the_alarm() {

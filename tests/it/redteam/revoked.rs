@@ -39,6 +39,41 @@ async fn a_lease_without_a_stream_after_a_401() {
     rig.still_serves().await;
 }
 
+/// A 401 is what some paths always say to a visitor: it ends what they see once, not each time it is
+/// asked for. One where it was answered otherwise meanwhile is the end of a session again.
+#[tokio::test]
+async fn a_401_that_is_a_habit() {
+    let rig = Rig::start(TARGET).await;
+    let visitor = "Cookie: _ga=1\r\n";
+    let inside = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&inside);
+    rig.site.on("/api/who", move |_| match asked.load(Ordering::Relaxed) {
+        true => Say::json("{}"),
+        false => Say::status("401 Unauthorized", "", ""),
+    });
+    rig.site.say("/api/scores", Say::json("[1]"));
+    let open = || async {
+        assert_eq!(rig.app.poll("/api/scores", visitor).await.status(), 200);
+        let mut scores = Events::of(&rig.app, visitor, &["/api/scores"]).await;
+        scores.until("snapshot").await;
+        scores
+    };
+    let mut first = open().await;
+    assert_eq!(rig.app.poll("/api/who", visitor).await.status(), 401);
+    assert_eq!(first.until("gone").await.reason(), "refused");
+    let mut second = open().await;
+    for _ in 0..3 {
+        assert_eq!(rig.app.poll("/api/who", visitor).await.status(), 401);
+    }
+    rig.site.say("/api/scores", Say::json("[1,2]"));
+    assert_eq!(second.news().await.text("body"), "[1,2]");
+    inside.store(true, Ordering::Relaxed);
+    assert_eq!(rig.app.poll("/api/who", visitor).await.status(), 200);
+    inside.store(false, Ordering::Relaxed);
+    assert_eq!(rig.app.get("/api/who", visitor).await.status(), 401);
+    assert_eq!(second.until("gone").await.reason(), "refused");
+}
+
 /// The same where no page is pushed anything and snapshots only answer requests.
 #[tokio::test]
 async fn a_snapshot_after_a_401_in_mode_collapse() {

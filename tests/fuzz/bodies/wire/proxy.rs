@@ -7,7 +7,7 @@ use pollcast::config::{Config, Mode};
 use pollcast::drain::Drain;
 use pollcast::hub::Hub;
 use pollcast::server::dispatch::live::Live;
-use pollcast::server::dispatch::{Admitted, Complaints, Dispatch, Preflights, Shared};
+use pollcast::server::dispatch::{Admitted, Complaints, Dispatch, Habits, Preflights, Shared};
 use pollcast::server::{self, Settings};
 use pollcast::telemetry::Metrics;
 use pollcast::upstream::{HttpOrigin, Upstream};
@@ -83,6 +83,7 @@ impl World {
             preflights: Preflights::default(),
             seats: Arc::default(),
             named: Arc::default(),
+            habits: Habits::default(),
             complaints: Complaints::default(),
             metrics: self.metrics.clone(),
             drain: drain.clone(),
