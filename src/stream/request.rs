@@ -10,6 +10,8 @@ use std::time::Duration;
 pub struct StreamRequest {
     /// What the client calls this stream, should it have to leave it in a hurry.
     pub name: Option<String>,
+    /// The client's clock as it asked, in milliseconds since 1970.
+    pub now_ms: Option<u64>,
     /// Topics, in the client's order: events name them by index.
     pub topics: Vec<Wanted>,
 }
@@ -58,6 +60,8 @@ struct Form {
     client: String,
     #[serde(default)]
     name: Option<String>,
+    #[serde(default)]
+    now_ms: Option<u64>,
     topics: Vec<Topic>,
 }
 
@@ -111,7 +115,8 @@ impl StreamRequest {
         let base = browser_fields(own);
         let topics = form.topics.into_iter().enumerate();
         let topics = topics.map(|(index, topic)| wanted(index, topic, &base));
-        Ok(Self { name: form.name, topics: topics.collect::<Result<_, _>>()? })
+        let topics = topics.collect::<Result<_, _>>()?;
+        Ok(Self { name: form.name, now_ms: form.now_ms, topics })
     }
 }
 

@@ -7,6 +7,7 @@
 //! can't cross users. With the wider ones it isn't, nor are the fields that it is made of: who may
 //! be given such a topic's state is a matter of proof, not of the key.
 
+use super::irrelevant::IRRELEVANT;
 use super::vary::{Learnt, Varies, matches};
 use super::{Target, cookies};
 use crate::config::{Audience, Identity};
@@ -75,68 +76,6 @@ pub struct Keyer {
     /// Which fields the origin's `Vary` added.
     learnt: Arc<Learnt>,
 }
-
-/// Fields that never change what the origin answers; `*` matches the rest of a name. Never a whole
-/// family of fields in which some proxy says who the user is (`X-Forwarded-User`,
-/// `X-Forwarded-Client-Cert`, `CF-Access-Jwt-Assertion`), nor those that name the host of the links
-/// in an answer.
-const IRRELEVANT: &[&str] = &[
-    "accept-encoding",
-    "baggage",
-    "b3",
-    "cache-control",
-    "cdn-loop",
-    "cf-connecting-ip",
-    "cf-connecting-ipv6",
-    "cf-ew-via",
-    "cf-ray",
-    "cf-visitor",
-    "cf-worker",
-    "connection",
-    "content-length",
-    "cookie",
-    "device-memory",
-    "dnt",
-    "downlink",
-    "dpr",
-    "ect",
-    "elastic-apm-*",
-    "forwarded",
-    "if-*",
-    "keep-alive",
-    "newrelic",
-    "pollcast-*",
-    "pragma",
-    "priority",
-    "proxy-*",
-    "referer",
-    "rtt",
-    "save-data",
-    "sec-*",
-    "sentry-trace",
-    "te",
-    "traceparent",
-    "tracestate",
-    "trailer",
-    "transfer-encoding",
-    "true-client-ip",
-    "uber-trace-id",
-    "upgrade",
-    "upgrade-insecure-requests",
-    "user-agent",
-    "via",
-    "viewport-width",
-    "x-amzn-trace-id",
-    "x-b3-*",
-    "x-client-ip",
-    "x-cloud-trace-context",
-    "x-correlation-id",
-    "x-datadog-*",
-    "x-forwarded-for",
-    "x-real-ip",
-    "x-request-id",
-    "x-request-start",
-];
 
 impl Keyer {
     /// `secret` should be random, and fresh for each process.
@@ -231,7 +170,7 @@ impl Keyer {
         part(&mut hasher, &self.learnt.count(facts.watch).to_le_bytes());
         part(&mut hasher, facts.target.canonical().as_bytes());
         let own = facts.audience == Audience::Credential;
-        // Somebody's cookies belong to them. Those of nobody who has no named one are many people's.
+        // Somebody's cookies belong to them. Whoever has no named one is many.
         let jars = || facts.audience != Audience::Public && identity == self.nobody();
         match facts.audience {
             Audience::Credential => part(&mut hasher, &identity.0),

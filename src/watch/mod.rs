@@ -7,6 +7,7 @@ mod cookies;
 mod decode;
 mod gate;
 pub mod ignore;
+mod irrelevant;
 mod key;
 mod poller;
 mod prover;

@@ -42,6 +42,14 @@ impl Target {
         self.guessed
     }
 
+    /// True if by one of two clocks a parameter is a cache buster, and by the other a question: the
+    /// same target is then about two topics.
+    #[must_use]
+    pub fn is_disputed(raw: &str, busters: &[String], clocks_ms: [u64; 2]) -> bool {
+        let [one, other] = clocks_ms.map(|now_ms| rewrite(raw, busters, now_ms, None).0);
+        one != other
+    }
+
     /// Path without the query.
     #[must_use]
     pub fn path(&self) -> &str {

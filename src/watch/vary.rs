@@ -26,8 +26,8 @@ pub enum Varies {
 #[derive(Debug, Default)]
 pub struct Learnt(ArcSwap<BTreeMap<String, BTreeSet<String>>>);
 
-/// Fields that never matter to an answer's state: `Accept-Encoding` chooses a coding only; the rest is
-/// the same for all polls of one page.
+/// Fields that never matter to an answer's state: `Accept-Encoding` chooses a coding only; the rest
+/// is the same for all polls of one page.
 const COVERED: &[&str] = &[
     "",
     "accept-encoding",

@@ -114,6 +114,28 @@ async fn identities_never_see_each_others() {
 }
 
 #[tokio::test]
+async fn a_time_that_only_one_of_two_clocks_takes_for_now() {
+    let (_site, app) = start("/api/a", Say::json("[1]")).await;
+    let now = pollcast::watch::unix_ms();
+    for (clock, gone) in [(now, false), (now + 3_600_000, true), (now - 3_600_000, true)] {
+        let urls =
+            [format!("/api/a?n={clock}"), "/api/a".into(), format!("/api/a?n={}", now - 9_000_000)];
+        let topics = urls.map(|url| json!({"url": url, "every_ms": 50}));
+        let ask = json!({"client": "me", "now_ms": clock, "topics": topics}).to_string();
+        let mut stream = Events::asking(&app, "", &ask).await;
+        let mut seen = [const { String::new() }; 3];
+        while seen.iter().any(String::is_empty) {
+            let event = stream.news().await;
+            seen[event.index.unwrap()] = match event.name.as_str() {
+                "gone" => event.reason().to_owned(),
+                name => name.to_owned(),
+            };
+        }
+        assert_eq!(seen, [if gone { "clock" } else { "snapshot" }, "snapshot", "snapshot"]);
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_ends_is_stale_until_it_is_back() {
     let (site, app) = start("/api/a", Say::json("[1]")).await;
     let mut stream = Events::of(&app, "", &["/api/a"]).await;

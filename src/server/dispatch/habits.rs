@@ -1,5 +1,5 @@
-//! Refusals that are no news: some paths answer 401 to a visitor each time they are asked (`/api/me`
-//! before a login), and say nothing of what else that visitor may see.
+//! Refusals that are no news: some paths answer 401 to a visitor each time they are asked
+//! (`/api/me` before a login), and say nothing of what else that visitor may see.
 
 use crate::watch::IdentityId;
 use http::Method;
@@ -54,7 +54,8 @@ impl Habits {
         before.is_some_and(|before| now.saturating_duration_since(before) < FRESH)
     }
 
-    /// Any other answer: the next refusal there is news. `identity` is asked for only if it matters.
+    /// Any other answer: the next refusal there is news. `identity` is asked for only if it
+    /// matters.
     pub fn served(&self, place: Place, identity: impl FnOnce() -> IdentityId) {
         if !self.any.load(Ordering::Relaxed) || !self.locked().refused.contains_key(&place) {
             return;

@@ -1,10 +1,14 @@
 //! What one configuration decides: built once per reload, shared by all requests under way.
 
+use super::seats::client_of;
 use crate::config::{Config, Watch};
+use crate::http::Client;
 use crate::shim::inject::Injector;
 use crate::shim::script::Scripts;
 use crate::telemetry::Metrics;
 use crate::watch::{Keyer, Learnt};
+use http::HeaderMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A configuration, and what is made of it.
@@ -43,5 +47,10 @@ impl Live {
             injector: Injector::new(&config.prefix, config.inject.csp, report),
             config,
         }
+    }
+
+    /// Where a request with these fields comes from, as far as the proxies on its way are trusted.
+    pub fn address_of(&self, headers: &HeaderMap, client: Client) -> IpAddr {
+        client_of(headers, client.peer.ip(), &self.config.forwarding.trusted)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::live::Live;
 use super::seats::{Once, Seated};
-use super::wishes::{address_of, wish};
+use super::wishes::wish;
 use super::{Reply, Shared, cors};
 use crate::config::Mode;
 use crate::http::{Body, Client, Frame, fields};
@@ -11,7 +11,7 @@ use crate::route::{self, Own};
 use crate::stream::{
     Bye, EventStream, Fault, Pace, StreamRequest, Wanted, frames, is_target, plain_fields,
 };
-use crate::watch::{Common, StateHash};
+use crate::watch::{Common, StateHash, Target, unix_ms};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
@@ -116,7 +116,12 @@ async fn stream(
     })?;
     let page = cors::page(live, &parts.headers);
     let mut common = Common::default();
+    let busters = &config.identity.cache_busters;
+    let is_disputed = |raw: &str, now| Target::is_disputed(raw, busters, [now, unix_ms()]);
     let wish = |mut wanted: Wanted| {
+        if request.now_ms.is_some_and(|now| is_disputed(&wanted.target, now)) {
+            return Err("clock");
+        }
         if let Some(page) = page {
             if !shared.preflights.admits(page, &wanted) {
                 return Err("unwatched");
@@ -127,7 +132,7 @@ async fn stream(
         wish(shared, live, &wanted, (client, asked), &mut common)
     };
     let wishes = request.topics.into_iter().map(wish).collect();
-    let address = address_of(live, &parts.headers, client);
+    let address = live.address_of(&parts.headers, client);
     open(shared, live, (wishes, View::Shim, request.name), address)
 }
 
@@ -174,7 +179,7 @@ fn plain(
     }
     let have = last.and_then(StateHash::parse);
     let wanted = Wanted { target, headers, own: Vec::new(), have, every: None };
-    let address = address_of(live, req.headers(), client);
+    let address = live.address_of(req.headers(), client);
     let asked = (client, Instant::now());
     let wishes = vec![wish(shared, live, &wanted, asked, &mut Common::default())];
     open(shared, live, (wishes, view, None), address)

@@ -4,7 +4,6 @@
 use super::Shared;
 use super::habits::Place;
 use super::live::Live;
-use super::seats::client_of;
 use crate::http::Client;
 use crate::hub::Dismissed;
 use crate::watch::CLEAR;
@@ -24,7 +23,7 @@ impl Sender {
     /// Of this request.
     pub fn new<B>(shared: &Shared, live: &Live, req: &Request<B>, client: Client) -> Self {
         let headers = req.headers();
-        let address = client_of(headers, client.peer.ip(), &live.config.forwarding.trusted);
+        let address = live.address_of(headers, client);
         let place = shared.habits.place(req.method(), req.uri().path());
         Self { credentials: live.keyer.credentials(headers), address, place }
     }

@@ -2,7 +2,6 @@
 
 use super::Shared;
 use super::live::Live;
-use super::seats::client_of;
 use crate::config::{Audience, Service};
 use crate::http::Client;
 use crate::hub::{About, Wish};
@@ -11,7 +10,6 @@ use crate::stream::Wanted;
 use crate::upstream;
 use crate::watch::{Common, Facts, PollRequest, Target, unix_ms};
 use http::HeaderMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -37,7 +35,7 @@ pub fn wish(
     }
     let identity = live.keyer.identify(&wanted.headers);
     let nobody = identity == live.keyer.nobody();
-    let place = nobody.then(|| live.keyer.place(address_of(live, &wanted.headers, client)));
+    let place = nobody.then(|| live.keyer.place(live.address_of(&wanted.headers, client)));
     let (keyer, audience) = (&live.keyer, shared.hub.audience(watch));
     let facts = Facts { watch: &watch.name, audience, target: &target, headers: &wanted.headers };
     let key = keyer.key(facts, identity);
@@ -61,9 +59,4 @@ pub fn wish(
     });
     let request = PollRequest::sharing(common, target, &headers, now_ms);
     Ok(Wish { key, identity, place, own, about, request, have: wanted.have, every, asked })
-}
-
-/// Where a request comes from.
-pub fn address_of(live: &Live, headers: &HeaderMap, client: Client) -> IpAddr {
-    client_of(headers, client.peer.ip(), &live.config.forwarding.trusted)
 }

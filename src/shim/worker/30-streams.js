@@ -170,7 +170,7 @@ async function run(conn, { url, client }) {
     method: 'POST',
     credentials: 'include',
     headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ client, name: conn.name, topics: asked }),
+    body: JSON.stringify({ client, name: conn.name, now_ms: Date.now(), topics: asked }),
     signal: conn.abort.signal,
   });
   const streams = /^text\/event-stream/.test(response.headers.get('content-type'));

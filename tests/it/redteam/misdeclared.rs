@@ -156,10 +156,9 @@ async fn a_visitors_cart() {
     }
     // Whose session says who they are: one key, whatever else is in the jar.
     let jar = |n: u32| format!("Cookie: sid=friend; _ga={n}\r\n");
-    let keys = [1, 2].map(|n| jar(n));
     let mut states = Vec::new();
-    for fields in &keys {
-        let head = rig.app.poll("/api/cart", fields).await.head;
+    for fields in [1, 2].map(jar) {
+        let head = rig.app.poll("/api/cart", &fields).await.head;
         states.extend(
             head.lines().find(|line| line.starts_with("pollcast-state")).map(str::to_owned),
         );

@@ -39,8 +39,8 @@ async fn a_lease_without_a_stream_after_a_401() {
     rig.still_serves().await;
 }
 
-/// A 401 is what some paths always say to a visitor: it ends what they see once, not each time it is
-/// asked for. One where it was answered otherwise meanwhile is the end of a session again.
+/// A 401 is what some paths always say to a visitor: it ends what they see once, not each time it
+/// is asked for. One where it was answered otherwise meanwhile is the end of a session again.
 #[tokio::test]
 async fn a_401_that_is_a_habit() {
     let rig = Rig::start(TARGET).await;
