@@ -54,6 +54,8 @@ pub struct Config {
     pub forwarding: Forwarding,
     /// Ceiling for every watch.
     pub mode: Mode,
+    /// Paths of writes that change nothing that is polled, and log nobody in.
+    pub unrelated_writes: Vec<Glob>,
     /// Path prefix of the own endpoints: begins with `/`, doesn't end with one.
     pub prefix: String,
     /// Which request fields tell users apart.

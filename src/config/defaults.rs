@@ -23,6 +23,7 @@ impl Config {
             origin_host: OriginHost::Keep,
             forwarding: Forwarding::default(),
             mode: Mode::Push,
+            unrelated_writes: Vec::new(),
             prefix: "/__pollcast".to_owned(),
             identity: Identity {
                 headers: vec![http::header::AUTHORIZATION],

@@ -112,6 +112,7 @@ static TOP: &[Key<Config>] = &[
         put(&mut c.forwarding.trusted, list(v, "10.0.0.0/8", noun::network))
     }),
     key("mode", |c, v| put(&mut c.mode, noun::mode(v))),
+    key("unrelated_writes", |c, v| put(&mut c.unrelated_writes, list(v, "/ingest/**", noun::glob))),
     key("prefix", |c, v| put(&mut c.prefix, noun::prefix(v))),
 ];
 

@@ -71,7 +71,7 @@ pub fn decide(config: &Config, method: &Method, uri: &Uri, headers: &HeaderMap) 
         return Decision::Own(own(rest, config.prefix.len()));
     }
     if !method.is_safe() {
-        return Decision::Write;
+        return if is_unrelated(config, path, headers) { Decision::Pass } else { Decision::Write };
     }
     if method != Method::GET || config.mode < Mode::Observe || !plain::is_get(headers) {
         return Decision::Pass;
@@ -84,6 +84,14 @@ pub fn decide(config: &Config, method: &Method, uri: &Uri, headers: &HeaderMap) 
         },
         None => Decision::Pass,
     }
+}
+
+/// True for a write that the operator says changes nothing here. One that could be read as a write to
+/// another path is not believed to be.
+fn is_unrelated(config: &Config, path: &str, headers: &HeaderMap) -> bool {
+    config.unrelated_writes.iter().any(|glob| glob.matches(path))
+        && plain::is_path(path)
+        && !is_another(headers)
 }
 
 /// The watch of a path that is pushed, if any; none of one that could be read as another path.

@@ -58,6 +58,21 @@ fn only_plain_gets_are_watched() {
 }
 
 #[test]
+fn a_write_that_is_said_to_change_nothing_is_none() {
+    let mut config = config();
+    config.unrelated_writes.push(Glob::new("/ingest/**").unwrap());
+    let post = |target: &str, fields: &HeaderMap| {
+        decide(&config, &Method::POST, &target.parse().unwrap(), fields)
+    };
+    assert_eq!(post("/ingest/e?v=1", &HeaderMap::new()), Decision::Pass);
+    for other in ["/api/x", "/ingestion", "/ingest/../api/x", "/ingest//x", "/ingest/%2e%2e/a"] {
+        assert_eq!(post(other, &HeaderMap::new()), Decision::Write, "{other}");
+    }
+    let field = [("x-original-url".parse().unwrap(), HeaderValue::from_static("/api/x"))];
+    assert_eq!(post("/ingest/e", &field.into_iter().collect()), Decision::Write);
+}
+
+#[test]
 fn a_path_that_could_be_read_as_another_is_not_watched() {
     for path in ["/api/..%2fadmin", "/api/..;/admin", "/api//x", "/api/%2e%2e/admin", "/api/a%2fb"]
     {

@@ -165,6 +165,7 @@ pub(super) fn settings(config: &Config, version: &str, worker: &str) -> serde_js
         "origins": config.cors.origins,
         "busters": config.identity.cache_busters,
         "skip": config.identity.irrelevant,
+        "mute": unrelated(config),
         "cap": config.limits.topics_per_stream,
         // With the page's jitter that is before the lease runs out.
         "renew_ms": millis(config.poll.reauthorize * 7 / 10),
@@ -174,6 +175,13 @@ pub(super) fn settings(config: &Config, version: &str, worker: &str) -> serde_js
         "body": config.limits.body,
         "min_ms": millis(config.poll.min_interval),
     })
+}
+
+/// One expression for all paths of writes that change nothing; if there are none, one that never
+/// matches.
+fn unrelated(config: &Config) -> String {
+    let all: Vec<_> = config.unrelated_writes.iter().map(|glob| glob.regex_source()).collect();
+    if all.is_empty() { "(?!)".to_owned() } else { all.join("|") }
 }
 
 fn mode_name(mode: Mode) -> &'static str {

@@ -89,8 +89,7 @@ function patch(owner, name, handle, kind = 'value') {
 
 /** Gives an object members that `for … in` doesn't show. */
 function define(object, members) {
-  for (const name of Object.keys(members)) {
-    const value = members[name];
+  for (const [name, value] of Object.entries(members)) {
     Object.defineProperty(object, name, { value, configurable: true, writable: true });
   }
   return object;
@@ -111,7 +110,7 @@ function remembered(area, fresh) {
     const store = W[area];
     const old = store.getItem('pollcast');
     const value = fresh(old);
-    if (value && value !== old) store.setItem('pollcast', value);
+    if (value) store.setItem('pollcast', value);
     return value;
   } catch {
     return fresh(null);

@@ -67,7 +67,7 @@ function alive() {
 function wanted() {
   const at = now();
   const conn = stream.next || stream.live;
-  const there = (topic) => !!conn && conn.entries.has(topic);
+  const there = (topic) => conn?.entries.has(topic);
   const demanded = ({ asked, every }) =>
     at - Math.max(asked, stream.visible) < Math.max(10000, 3 * every);
   return [...topics.values()]

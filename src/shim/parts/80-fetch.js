@@ -81,13 +81,15 @@ function onFetch(target, self, args) {
 
 /**
  * A write to another site (error reports, analytics) can neither change what this API says nor who
- * is logged in here; one to a host of the same domain can. By the last two labels: a little more
- * than the domain is taken for the same.
+ * is logged in here; one to a host of the same domain can, unless the operator knows better. By the
+ * last two labels: a little more than the domain is taken for the same.
  */
 function isForeign(input) {
-  const site = (url) => new URL(url, D.baseURI).hostname.split('.').slice(-2).join();
+  const site = ({ hostname }) => hostname.split('.').slice(-2).join();
   try {
-    return ![W.origin, BASE].map(site).includes(site(input.url || input));
+    const url = new URL(input.url || input, D.baseURI);
+    return new RegExp(CONFIG.mute).test(url.pathname)
+      || ![W.origin, BASE].some((own) => site(new URL(own)) === site(url));
   } catch {
     return false;
   }
@@ -332,7 +334,7 @@ function refresh(topic) {
   if (topic.dirty || !topic.polled) return;
   // What asks writes too, and that is the next change.
   if (topic.echo > 2 && now() - topic.refreshed < ECHO_MS) return;
-  topic.echo = Math.max(0, topic.echo - 0.5);
+  topic.echo *= 0.7;
   topic.refreshed = now();
   // Nobody, the app's library, or its timers too.
   const { look } = watches.find(({ re }) => re.test(topic.url.split('?')[0]));
