@@ -86,8 +86,8 @@ pub fn decide(config: &Config, method: &Method, uri: &Uri, headers: &HeaderMap) 
     }
 }
 
-/// True for a write that the operator says changes nothing here. One that could be read as a write to
-/// another path is not believed to be.
+/// True for a write that the operator says changes nothing here. One that could be read as a write
+/// to another path is not believed to be.
 fn is_unrelated(config: &Config, path: &str, headers: &HeaderMap) -> bool {
     config.unrelated_writes.iter().any(|glob| glob.matches(path))
         && plain::is_path(path)

@@ -218,6 +218,26 @@ test('a write to another site changes nothing here; one to a host of this domain
   assert.equal(page.asked(), 1);
 });
 
+test('a write that the operator says changes nothing is none, by whatever it is sent', async () => {
+  const page = await vouchedPage({ config: { mute: '^/ingest/(?:.*)?$|^/log$' } });
+  const beacon = (url) => Reflect.apply(page.window.Navigator.prototype.sendBeacon, {}, [url, 'x']);
+  for (const url of ['/ingest/e?x=1', 'http://data.app.test/log']) {
+    await page.fetch(url, POST);
+    beacon(url);
+    const xhr = new page.window.XMLHttpRequest();
+    xhr.open('POST', url);
+    xhr.send('x');
+    await page.clock.pass(50);
+    page.seen.length = 0;
+    await page.read('/api/x');
+    assert.equal(page.asked(), 0, url);
+  }
+  await page.fetch('/ingestion', POST);
+  page.seen.length = 0;
+  await page.read('/api/x');
+  assert.equal(page.asked(), 1);
+});
+
 test('a write by XMLHttpRequest is known before the app learns that it is over', async () => {
   for (const type of ['readystatechange', 'load', 'loadend']) {
     const page = await vouchedPage();
