@@ -5,8 +5,11 @@ use super::trust;
 use crate::config::{Config, OriginProtocol};
 use crate::error::{Cause, Error};
 use anyhow::Context as _;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,6 +20,10 @@ use tokio_rustls::TlsConnector;
 
 /// An origin that vanished without a word is noticed after about this long, in mid-tunnel too.
 const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// After so long without a word from one address the next is tried beside it. RFC 8305 §5: "One
+/// recommended value for a default delay is 250 milliseconds."
+const HEAD_START: Duration = Duration::from_millis(250);
 
 /// What a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +132,7 @@ impl Dialer {
         let (host, port) = match &self.place {
             Place::Unix(path) => {
                 let socket = UnixStream::connect(path).await;
-                return socket.map(Link::Unix).map_err(unreachable);
+                return socket.map(Link::Unix).map_err(|error| unreachable(&error, path.display()));
             }
             Place::Tcp(host, port) => (host.as_str(), *port),
         };
@@ -136,7 +143,7 @@ impl Dialer {
     }
 }
 
-/// Tries the name's addresses in the system's order, until one accepts.
+/// Connects to the first of the name's addresses that accepts.
 async fn connect_tcp(host: &str, port: u16) -> Result<TcpStream, Error> {
     let addresses: Vec<SocketAddr> = match host.parse() {
         Ok(ip) => vec![SocketAddr::new(ip, port)],
@@ -145,19 +152,40 @@ async fn connect_tcp(host: &str, port: u16) -> Result<TcpStream, Error> {
             .map_err(|error| Error::new(Cause::Unresolved, error))?
             .collect(),
     };
+    let socket = race(addresses, TcpStream::connect).await?;
+    if let Err(error) = tune(&socket) {
+        tracing::debug!(%error, "socket options");
+    }
+    Ok(socket)
+}
+
+/// Tries addresses in the system's order, until one accepts. After one that fails the next is tried
+/// at once, beside one that is silent after [`HEAD_START`]: otherwise an address whose packets are
+/// lost would use up the time of all. The error is that of the last to fail. Cancel safe: dropping
+/// it ends every attempt.
+async fn race<T, F>(
+    addresses: Vec<SocketAddr>,
+    connect: impl Fn(SocketAddr) -> F,
+) -> Result<T, Error>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let connect = &connect;
+    let attempt = |address| async move {
+        let connected = connect(address).await;
+        connected.map_err(|error| unreachable(&error, address))
+    };
+    let (mut running, mut left) = (FuturesUnordered::new(), addresses.into_iter());
     let mut last = Error::from(Cause::Unresolved);
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(socket) => {
-                if let Err(error) = tune(&socket) {
-                    tracing::debug!(%error, "socket options");
-                }
-                return Ok(socket);
-            }
-            Err(error) => last = unreachable(error),
+    loop {
+        running.extend(left.next().map(attempt));
+        match tokio::time::timeout(HEAD_START, running.next()).await {
+            Ok(Some(Ok(socket))) => return Ok(socket),
+            Ok(Some(Err(error))) => last = error,
+            Ok(None) => return Err(last),
+            Err(_) => {}
         }
     }
-    Err(last)
 }
 
 fn tune(socket: &TcpStream) -> io::Result<()> {
@@ -165,13 +193,13 @@ fn tune(socket: &TcpStream) -> io::Result<()> {
     SockRef::from(socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))
 }
 
-fn unreachable(error: io::Error) -> Error {
+fn unreachable(error: &io::Error, place: impl Display) -> Error {
     let cause = match error.kind() {
         io::ErrorKind::ConnectionRefused => Cause::Refused,
         io::ErrorKind::TimedOut => Cause::ConnectTimeout,
         _ => Cause::Unreachable,
     };
-    Error::new(cause, error)
+    Error::new(cause, format!("{place}: {error}"))
 }
 
 impl std::fmt::Debug for Dialer {
@@ -181,5 +209,83 @@ impl std::fmt::Debug for Dialer {
             .field("place", &self.place)
             .field("tls", &tls)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+
+    /// Longer than any origin is waited for.
+    const HANG: Duration = Duration::from_secs(60);
+
+    fn addresses() -> Vec<SocketAddr> {
+        [1, 2, 3].map(|port| SocketAddr::from(([192, 0, 2, 1], port))).to_vec()
+    }
+
+    async fn won<F>(connect: impl Fn(u16) -> F) -> Result<u16, Error>
+    where
+        F: Future<Output = io::Result<()>>,
+    {
+        let connect = |address: SocketAddr| {
+            let connected = connect(address.port());
+            async move { connected.await.map(|()| address.port()) }
+        };
+        tokio::time::timeout(HANG, race(addresses(), connect)).await.expect("an end")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_address_does_not_use_up_the_time_of_the_next() {
+        let second = won(|port| async move {
+            match port {
+                2 => Ok(()),
+                _ => pending().await,
+            }
+        });
+        assert_eq!(second.await.unwrap(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_address_may_still_win() {
+        let start = tokio::time::Instant::now();
+        let first = won(|port| async move {
+            match port {
+                1 => tokio::time::sleep(HEAD_START * 3 / 2).await,
+                _ => pending().await,
+            }
+            Ok(())
+        });
+        assert_eq!(first.await.unwrap(), 1);
+        assert_eq!(start.elapsed(), HEAD_START * 3 / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_fails_is_followed_at_once() {
+        let start = tokio::time::Instant::now();
+        let third = won(|port| async move {
+            match port {
+                3 => Ok(()),
+                _ => Err(io::ErrorKind::ConnectionRefused.into()),
+            }
+        });
+        assert_eq!(third.await.unwrap(), 3);
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_failure_is_told_with_its_address() {
+        let none = won(|port| async move {
+            if port == 1 {
+                tokio::time::sleep(HEAD_START * 2).await;
+            }
+            Err(io::ErrorKind::ConnectionRefused.into())
+        });
+        let error = none.await.unwrap_err();
+        assert_eq!(error.cause(), Cause::Refused);
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(source, "192.0.2.1:1: connection refused");
+        let nobody = race(Vec::new(), |_| pending::<io::Result<()>>()).await;
+        assert_eq!(nobody.unwrap_err().cause(), Cause::Unresolved);
     }
 }
