@@ -32,6 +32,15 @@ const CONCURRENT_STREAMS: u32 = 256;
 /// Bytes that wait to be sent, per request. The default of 400 KB times 256 would be no bound.
 const SEND_BUFFER: usize = 64 << 10;
 
+/// Bytes of an upload that its origin hasn't taken yet.
+const STREAM_WINDOW: u32 = 256 << 10;
+
+/// The same of all uploads of one connection: 16 MiB, the most memory that a client can make them
+/// take. It takes 64 uploads that their origin doesn't read to stop the others of the connection,
+/// which may be those of many clients behind a proxy; with the window of one stream it would take
+/// one. With room for all of [`CONCURRENT_STREAMS`], a client could make us hold 64 MiB.
+const CONNECTION_WINDOW: u32 = 64 * STREAM_WINDOW;
+
 /// A peer that is silent for so long is asked whether it lives.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -52,6 +61,8 @@ pub(super) fn builder(settings: &Settings, drain: Drain) -> http2::Builder<Spawn
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_INTERVAL)
         .max_concurrent_streams(CONCURRENT_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .max_pending_accept_reset_streams(RESETS)
         .max_local_error_reset_streams(RESETS)
         .max_send_buf_size(SEND_BUFFER)

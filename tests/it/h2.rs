@@ -4,11 +4,13 @@ use crate::origin::{Origin, Peer, soon};
 use crate::proxy::Proxy;
 use base64::Engine as _;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use h2::client::SendRequest;
 use h2::ext::Protocol;
-use h2::{Reason, RecvStream};
+use h2::{Reason, RecvStream, SendStream};
 use http::{Method, Request, StatusCode};
 use pollcast::config::Config;
+use std::future::poll_fn;
 use std::time::Duration;
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -351,4 +353,35 @@ async fn an_upload_that_stops_behind_its_answers_head_breaks_the_answer_off() {
     assert_eq!(soon("bytes", body.data()).await.unwrap().unwrap(), "some");
     peer.gone().await;
     assert!(soon("the end", body.data()).await.unwrap().is_err());
+}
+
+/// Sends until nothing more is taken.
+async fn fill(up: &mut SendStream<Bytes>) {
+    loop {
+        up.reserve_capacity(1 << 14);
+        let room = tokio::time::timeout(SHORT, poll_fn(|cx| up.poll_capacity(cx))).await;
+        let Ok(room) = room else { break };
+        up.send_data(Bytes::from(vec![b'x'; room.unwrap().unwrap()]), false).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn uploads_that_the_origin_does_not_read_hold_up_no_other() {
+    let (origin, proxy) = start(|_| {}).await;
+    let (mut send, _ended) = connect(&proxy, 1 << 20).await;
+    let put = |path: &str| Request::put(format!("http://app{path}")).body(()).unwrap();
+    let mut stuck = Vec::new();
+    for _ in 0..5 {
+        let (response, up) = send.send_request(put("/stuck"), false).unwrap();
+        let mut peer = origin.accept().await;
+        peer.read_head().await;
+        stuck.push((response, up, peer));
+    }
+    soon("the end", join_all(stuck.iter_mut().map(|(_, up, _)| fill(up)))).await;
+    let (response, mut up) = send.send_request(put("/moves"), false).unwrap();
+    up.send_data(Bytes::from("whole"), true).unwrap();
+    let mut peer = origin.accept().await;
+    peer.read_until("whole").await;
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    assert_eq!(soon("an answer", response).await.unwrap().status(), StatusCode::OK);
 }
