@@ -1,5 +1,6 @@
 //! The body of an answer, which drives the connection that it comes on.
 
+use super::kept::Place;
 use super::pool::{Conn, Pool};
 use crate::http::{Body, BoxError, crossing};
 use crate::silence::Silence;
@@ -7,6 +8,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ pub(super) struct Answering {
     /// The connection, until the body is over, and the pool that it came from. `None` where
     /// something else drives it.
     line: Option<(Box<Conn>, Pool)>,
+    /// Place on a connection of HTTP/2, until the body is over.
+    place: Option<Arc<Place>>,
     /// Ends a body that doesn't move.
     silence: Silence,
     /// Why the body broke off, until it is told.
@@ -27,21 +31,25 @@ pub(super) struct Answering {
 impl Answering {
     /// A body that drives `conn`, and gives it to `pool` when it is over.
     pub(super) fn on(conn: Box<Conn>, pool: Pool, incoming: Incoming, limit: Duration) -> Body {
-        let line = Some((conn, pool));
-        Body::Boxed(Box::pin(Self { incoming, line, silence: Silence::new(limit), broken: None }))
+        Self::body(incoming, limit, Some((conn, pool)), None)
     }
 
-    /// A body whose connection is driven elsewhere.
-    pub(super) fn apart(incoming: Incoming, limit: Duration) -> Body {
+    /// A body whose connection is driven elsewhere, and its place there.
+    pub(super) fn apart(incoming: Incoming, limit: Duration, place: Option<Arc<Place>>) -> Body {
         if incoming.is_end_stream() {
             return Body::Incoming(incoming);
         }
-        Body::Boxed(Box::pin(Self {
-            incoming,
-            line: None,
-            silence: Silence::new(limit),
-            broken: None,
-        }))
+        Self::body(incoming, limit, None, place)
+    }
+
+    fn body(
+        incoming: Incoming,
+        limit: Duration,
+        line: Option<(Box<Conn>, Pool)>,
+        place: Option<Arc<Place>>,
+    ) -> Body {
+        let silence = Silence::new(limit);
+        Body::Boxed(Box::pin(Self { incoming, line, place, silence, broken: None }))
     }
 
     fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
@@ -84,6 +92,9 @@ impl HttpBody for Answering {
             Poll::Ready(frame) => {
                 this.silence.broken();
                 let over = !matches!(frame, Some(Ok(_))) || this.incoming.is_end_stream();
+                if over {
+                    this.place = None;
+                }
                 // A broken one isn't ready for another request, and is closed.
                 if over && let Some((conn, pool)) = this.line.take() {
                     pool.give(conn, cx);

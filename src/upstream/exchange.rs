@@ -3,8 +3,9 @@
 use super::answering::Answering;
 use super::dial::{Dialer, Protocol};
 use super::failure::classify;
+use super::h2;
 use super::kept::{Kept, Sender, Unserved, unserved};
-use super::link::{self, Link};
+use super::link;
 use super::outbound::{multiplexed, single};
 use super::patience::Progress;
 use super::pool::{Conn, Pool};
@@ -16,8 +17,8 @@ use crate::silence::Silence;
 use http::{Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::client::conn::{TrySendError, http1};
+use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -28,9 +29,6 @@ use tokio::time::Instant;
 
 /// Least size of a connection's buffer that hyper takes.
 const LEAST_BUFFER: usize = 8 << 10;
-
-/// A silent HTTP/2 origin is asked after this whether it lives.
-const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Sends requests to one origin. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -43,10 +41,11 @@ struct Shared {
     dialer: Dialer,
     /// Idle HTTP/1.1 connections.
     pool: Pool,
-    /// The HTTP/2 connection that takes new requests.
+    /// The HTTP/2 connections that take new requests.
     kept: Kept,
-    /// Held while a connection is opened that may be HTTP/2, so that a crowd opens one and not a
-    /// crowd. When the last attempt failed, and why: who waited for it meanwhile won't wait again.
+    /// Held while a connection is opened that may be HTTP/2, so that a crowd opens as many as it
+    /// needs and not a crowd. When the last attempt failed, and why: who waited for it meanwhile
+    /// won't wait again.
     opening: tokio::sync::Mutex<Option<(Instant, Cause)>>,
     /// The last connection spoke HTTP/1.1, or the next one must: each request may open its own.
     separate: AtomicBool,
@@ -185,7 +184,7 @@ impl Exchange {
 
     /// An answer whose connection is driven elsewhere.
     pub(super) fn body(&self, response: Response<Incoming>) -> Response<Body> {
-        response.map(|incoming| Answering::apart(incoming, self.0.body_limit))
+        response.map(|incoming| Answering::apart(incoming, self.0.body_limit, None))
     }
 
     async fn open_way(&self) -> Result<Way, Error> {
@@ -203,7 +202,7 @@ impl Exchange {
             return Ok(Way::Http2(sender));
         }
         match *failed {
-            Some((at, cause)) if at > since => return Err(cause.into()),
+            Some((at, cause)) if at > since => return self.crowd(cause.into()),
             _ => {}
         }
         if shared.separate.load(Ordering::Relaxed) {
@@ -212,7 +211,13 @@ impl Exchange {
         }
         let opened = self.open().await;
         *failed = opened.as_ref().err().map(|error| (Instant::now(), error.cause()));
-        opened
+        opened.or_else(|error| self.crowd(error))
+    }
+
+    /// The way of a request for which no connection could be opened: one that is full may have room
+    /// for it in time.
+    fn crowd(&self, error: Error) -> Result<Way, Error> {
+        self.0.kept.crowd().map(Way::Http2).ok_or(error)
     }
 
     async fn open(&self) -> Result<Way, Error> {
@@ -220,7 +225,9 @@ impl Exchange {
         let multiplexes = protocol == Protocol::Http2;
         self.0.separate.store(!multiplexes, Ordering::Relaxed);
         if multiplexes {
-            return self.open_http2(link).await.map(Way::Http2);
+            let shared = &self.0;
+            let opened = h2::open(link, shared.head_bytes, &shared.kept, &shared.drain).await;
+            return opened.map(Way::Http2);
         }
         let (line, heard) = link::Line::new(link);
         let (sender, driver) =
@@ -239,35 +246,6 @@ impl Exchange {
             .allow_obsolete_multiline_headers_in_responses(true)
             .max_buf_size(self.0.head_bytes);
         builder
-    }
-
-    async fn open_http2(&self, link: Link) -> Result<Sender, Error> {
-        let mut builder = http2::Builder::new(Spawner(self.0.drain.clone()));
-        builder
-            .timer(TokioTimer::new())
-            .keep_alive_interval(PING_INTERVAL)
-            .max_header_list_size(u32::try_from(self.0.head_bytes).unwrap_or(u32::MAX));
-        let (sender, driver) = builder.handshake(TokioIo::new(link)).await.map_err(classify)?;
-        let sender = Sender::new(sender);
-        let (shared, number) = (Arc::clone(&self.0), sender.number());
-        self.0.drain.spawn(async move {
-            let mut driver = pin!(driver);
-            let end = tokio::select! {
-                end = &mut driver => end,
-                () = shared.drain.leaving() => {
-                    // Kept for requests to come, it would never end.
-                    shared.kept.forget(number);
-                    driver.await
-                }
-            };
-            if let Err(error) = end {
-                tracing::debug!(%error, "origin connection broke off");
-            }
-        });
-        if !self.0.drain.is_leaving() {
-            self.0.kept.keep(sender.clone());
-        }
-        Ok(sender)
     }
 
     async fn send_http1(
@@ -350,15 +328,19 @@ impl Exchange {
         req: Request<Body>,
         progress: Progress,
     ) -> Result<Response<Body>, Failed> {
+        progress.hold(&sender.place);
         let answer = progress.wait(sender.send(req), self.0.head_limit).await;
         match answer.ok_or(Cause::HeadTimeout).map_err(Error::from)? {
-            Ok(response) => Ok(self.body(response)),
+            Ok(response) => {
+                let (place, limit) = (sender.place, self.0.body_limit);
+                Ok(response.map(|incoming| Answering::apart(incoming, limit, Some(place))))
+            }
             Err(_) if progress.broke() => Err(Error::from(Cause::ClientLeft).into()),
             Err(failed) => {
                 let unserved = unserved(failed.error());
                 if unserved == Unserved::Connection {
                     // It may not know yet that it is dead: the second try must not meet it.
-                    self.0.kept.forget(sender.number());
+                    self.0.kept.leave(&sender.place);
                 }
                 Err(unanswered(Err(failed), unserved != Unserved::No))
             }
@@ -374,19 +356,5 @@ fn unanswered(answer: Answered, aged: bool) -> Failed {
         }
         // An answer whose connection is gone has no body.
         Ok(_) => Error::from(Cause::Closed).into(),
-    }
-}
-
-/// Spawns what HTTP/2 needs as tasks that leaving waits for.
-#[derive(Clone)]
-struct Spawner(Drain);
-
-impl<F> hyper::rt::Executor<F> for Spawner
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    fn execute(&self, task: F) {
-        self.0.spawn(task);
     }
 }

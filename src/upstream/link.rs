@@ -20,6 +20,11 @@ impl Heard {
         self.0.store(false, Ordering::Relaxed);
     }
 
+    /// Something was.
+    pub(super) fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
     /// True if something was.
     pub(super) fn anything(&self) -> bool {
         self.0.load(Ordering::Relaxed)
@@ -51,7 +56,7 @@ impl AsyncRead for Line {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.link).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.heard.0.store(true, Ordering::Relaxed);
+            self.heard.note();
         }
         read
     }

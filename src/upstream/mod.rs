@@ -7,6 +7,7 @@ mod expect;
 mod failure;
 mod fetch;
 mod forward;
+mod h2;
 mod kept;
 mod link;
 mod outbound;

@@ -1,12 +1,13 @@
 //! How long to wait for a response head while the request's body is still on its way.
 
+use super::kept::Place;
 use crate::http::{Body, BoxError, crossing};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ struct Counts {
     over: AtomicBool,
     /// It ended before its end.
     broke: AtomicBool,
+    /// Kept for as long as the body is.
+    place: OnceLock<Arc<Place>>,
 }
 
 impl Progress {
@@ -37,6 +40,14 @@ impl Progress {
                 let counted = Counted { body: moving, counts: Arc::clone(&counts) };
                 (Self(Some(counts)), Body::Boxed(Box::pin(counted)))
             }
+        }
+    }
+
+    /// Keeps a place on a connection until nothing of the body is left, which may be after the
+    /// answer's end.
+    pub(super) fn hold(&self, place: &Arc<Place>) {
+        if let Some(counts) = &self.0 {
+            counts.place.get_or_init(|| Arc::clone(place));
         }
     }
 

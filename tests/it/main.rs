@@ -20,6 +20,7 @@ mod leaving;
 mod lies;
 mod lifecycle;
 mod limits;
+mod multiplexed;
 mod order;
 mod origin;
 mod origins;
