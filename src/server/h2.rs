@@ -32,14 +32,15 @@ const CONCURRENT_STREAMS: u32 = 256;
 /// Bytes that wait to be sent, per request. The default of 400 KB times 256 would be no bound.
 const SEND_BUFFER: usize = 64 << 10;
 
-/// Bytes of an upload that its origin hasn't taken yet.
-const STREAM_WINDOW: u32 = 256 << 10;
+/// Bytes of an upload that its origin hasn't taken yet. Less would slow down what comes from afar:
+/// this is 10 MB/s over 100 ms.
+const STREAM_WINDOW: u32 = 1 << 20;
 
 /// The same of all uploads of one connection: 16 MiB, the most memory that a client can make them
-/// take. It takes 64 uploads that their origin doesn't read to stop the others of the connection,
+/// take. It takes 16 uploads that their origin doesn't read to stop the others of the connection,
 /// which may be those of many clients behind a proxy; with the window of one stream it would take
-/// one. With room for all of [`CONCURRENT_STREAMS`], a client could make us hold 64 MiB.
-const CONNECTION_WINDOW: u32 = 64 * STREAM_WINDOW;
+/// one. With room for all of [`CONCURRENT_STREAMS`], a client could make us hold 256 MiB.
+const CONNECTION_WINDOW: u32 = 16 * STREAM_WINDOW;
 
 /// A peer that is silent for so long is asked whether it lives.
 const PING_INTERVAL: Duration = Duration::from_secs(30);

@@ -1,6 +1,6 @@
 //! The scripts as they are served: built once per configuration, compressed.
 
-use crate::config::{Config, Mode};
+use crate::config::{Config, Glob, Mode};
 use crate::http::Body;
 use async_compression::Level;
 use async_compression::tokio::write::BrotliEncoder;
@@ -180,7 +180,7 @@ pub(super) fn settings(config: &Config, version: &str, worker: &str) -> serde_js
 /// One expression for all paths of writes that change nothing; if there are none, one that never
 /// matches.
 fn unrelated(config: &Config) -> String {
-    let all: Vec<_> = config.unrelated_writes.iter().map(|glob| glob.regex_source()).collect();
+    let all: Vec<_> = config.unrelated_writes.iter().map(Glob::regex_source).collect();
     if all.is_empty() { "(?!)".to_owned() } else { all.join("|") }
 }
 
