@@ -213,6 +213,21 @@ test('who presses "refresh" gets the origin’s word, a poll does not ask for it
   assert.equal(page.window.pollcast.topics()[0].why, 'pressed');
 });
 
+test('who presses "refresh" again and again is no other poll: pushed as before', async () => {
+  const page = await vouchedPage();
+  for (let i = 0; i < 6; i++) {
+    page.emit(page.window, 'click');
+    await page.read('/api/x');
+    await page.clock.pass(150);
+  }
+  await page.stream.send('beat', {});
+  await page.clock.pass(1000);
+  page.seen.length = 0;
+  await page.beating(4000);
+  assert.equal(page.asked(), 0);
+  assert.equal(page.window.pollcast.topics()[0].polled, true);
+});
+
 test('what a timer asks for right after a click is the timer’s: a poll, and no write', async () => {
   const page = new Page().load();
   page.window.setInterval(() => {

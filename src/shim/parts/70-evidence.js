@@ -43,18 +43,18 @@ const HOLDABLE =
   /^(text\/(?!event-str|.*(ndjson|jsonl))[^;]+|application\/((?!str)[^;]+\+)?(json|xml)) *(;|$)/i;
 
 /**
- * The app asks for a topic: `query` and `timer` say who, as far as that is known, `ours` whether we
- * made it.
+ * The app asks for a topic: `query` and `timer` say who, as far as that is known, `forced` whether
+ * we or a person made it.
  */
-function weigh(topic, query, timer, ours) {
+function weigh(topic, query, timer, forced) {
   const at = now();
   const again = topic.asked > -Infinity;
   topic.asked = at;
   const source = sourceOf(topic, query, timer);
   const gap = at - source.asked;
   source.asked = at;
-  // Proves nothing: we made the app ask, or its timers are throttled.
-  if (ours || at - topic.refreshed < REFRESH_MS || D.hidden) return void (source.gap = 0);
+  // Proves nothing: somebody made the app ask, or its timers are throttled.
+  if (forced || at - topic.refreshed < REFRESH_MS || D.hidden) return void (source.gap = 0);
   if (isLoop(topic, source, timer, at)) return;
   // After a write an app reads at once, and the network answers: no spin, however often.
   if (topic.polled && topic.seen === generation && isRush(topic, source, gap)) return;

@@ -140,7 +140,7 @@ function decide(ask) {
   const timer = timers.current();
   const ours = query.asked(topic.id, by);
   const known = topic.polled;
-  weigh(topic, by, timer, ours);
+  weigh(topic, by, timer, ours || ask.pressed);
   const source = sourceOf(topic, by, timer);
   checkJar();
   const { held } = topic;
