@@ -152,6 +152,8 @@ pub(super) fn settings(config: &Config, version: &str, worker: &str) -> serde_js
                 "push": watch.mode == Mode::Push,
                 "percent": watch.percent,
                 "look": watch.refresh as u8,
+                // Its state hash leaves members of the body out.
+                "part": u8::from(!watch.ignore.is_empty()),
             })
         })
         .collect();
@@ -177,11 +179,11 @@ pub(super) fn settings(config: &Config, version: &str, worker: &str) -> serde_js
     })
 }
 
-/// One expression for all paths of writes that change nothing; if there are none, one that never
+/// One expression for all paths of writes that change nothing; if there are none, one that no path
 /// matches.
 fn unrelated(config: &Config) -> String {
     let all: Vec<_> = config.unrelated_writes.iter().map(Glob::regex_source).collect();
-    if all.is_empty() { "(?!)".to_owned() } else { all.join("|") }
+    if all.is_empty() { "^$".to_owned() } else { all.join("|") }
 }
 
 fn mode_name(mode: Mode) -> &'static str {

@@ -139,7 +139,7 @@ impl Exchange {
         Ok(Self(shared))
     }
 
-    /// Sends one request. `fresh`: on a connection that nobody has used. Cancel safe: dropping it
+    /// Sends one request. `fresh`: on no connection that is there already. Cancel safe: dropping it
     /// ends the origin's request.
     pub(super) async fn send(
         &self,
@@ -157,7 +157,7 @@ impl Exchange {
         };
         let way = match ready {
             Some(conn) => Way::Http1(conn),
-            None => Box::pin(self.open_way()).await?,
+            None => Box::pin(self.open_way(fresh.then(Instant::now))).await?,
         };
         match way {
             Way::Http1(conn) => self.send_http1(conn, single(req), progress).await,
@@ -187,20 +187,31 @@ impl Exchange {
         response.map(|incoming| Answering::apart(incoming, self.0.body_limit, None))
     }
 
-    async fn open_way(&self) -> Result<Way, Error> {
+    /// A connection, of those that are there or a new one. `after`: an older one won't do, since an
+    /// origin that closes one may be closing all.
+    async fn open_way(&self, after: Option<Instant>) -> Result<Way, Error> {
         let shared = &self.0;
         if shared.separate.load(Ordering::Relaxed) {
             return self.open().await;
         }
-        if let Some(sender) = shared.kept.take() {
+        if let Some(sender) = shared.kept.take(after) {
             return Ok(Way::Http2(sender));
         }
         let since = Instant::now();
-        let mut failed = shared.opening.lock().await;
-        // Somebody may have opened one while this request waited, or learned that there is none.
-        if let Some(sender) = shared.kept.take() {
-            return Ok(Way::Http2(sender));
-        }
+        let mut failed = loop {
+            let failed = tokio::select! {
+                failed = shared.opening.lock() => Some(failed),
+                () = shared.kept.freed() => None,
+            };
+            // Somebody may have opened one while this request waited, or left room for it.
+            if let Some(sender) = shared.kept.take(after) {
+                return Ok(Way::Http2(sender));
+            }
+            if let Some(failed) = failed {
+                break failed;
+            }
+        };
+        // Or learned that there is none.
         match *failed {
             Some((at, cause)) if at > since => return self.crowd(cause.into()),
             _ => {}

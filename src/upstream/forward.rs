@@ -63,6 +63,11 @@ impl Upstream {
         self.outbound.store(Arc::new(Outbound::new(config, self.name.to_string())));
     }
 
+    /// Tells the operator of a proxy whose word isn't believed, if one speaks here as it came.
+    pub fn overhear(&self, map: &HeaderMap, client: Client) {
+        self.outbound.load().warn_of_stranger(map, client.peer.ip());
+    }
+
     /// The fields of a request as the origin would see them from [`Upstream::forward`], for a
     /// central poll in the client's stead.
     ///

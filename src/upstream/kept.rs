@@ -12,6 +12,7 @@ use hyper::client::conn::{TrySendError, http2};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Requests of one connection at once, where the origin takes as many: what they share is lost
@@ -55,6 +56,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::Relaxed);
+        self.0.freed.notify_one();
     }
 }
 
@@ -66,13 +68,11 @@ pub(super) struct Load {
     running: AtomicUsize,
     /// As many as it takes at once.
     most: AtomicUsize,
+    /// Rings when one is over, whichever connection it was on.
+    freed: Arc<Notify>,
 }
 
 impl Load {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { running: AtomicUsize::new(0), most: AtomicUsize::new(MOST) })
-    }
-
     /// The origin takes so many requests at once.
     pub(super) fn allow(&self, most: usize) {
         // One that takes none for now is asked all the same: it may say otherwise at any time.
@@ -91,6 +91,8 @@ struct Conn {
     inner: http2::SendRequest<Body>,
     /// How many it has.
     load: Arc<Load>,
+    /// Since when there is one.
+    opened: Instant,
     /// When it last took one.
     used: Instant,
     /// Whether it has said anything since the last look.
@@ -140,6 +142,8 @@ pub(super) struct Kept(Arc<Shared>);
 struct Shared {
     /// Oldest first. Held for a look at each, of which there are few.
     conns: Mutex<Vec<Conn>>,
+    /// Rings when a request is over.
+    freed: Arc<Notify>,
     /// Longer idle ones are let go of.
     limit: Duration,
 }
@@ -147,20 +151,38 @@ struct Shared {
 impl Kept {
     /// Keeps idle connections for `limit`.
     pub(super) fn new(limit: Duration) -> Self {
-        Self(Arc::new(Shared { conns: Mutex::default(), limit }))
+        Self(Arc::new(Shared { conns: Mutex::default(), freed: Arc::default(), limit }))
+    }
+
+    /// Of a connection to come, that has nothing to do yet.
+    pub(super) fn load(&self) -> Arc<Load> {
+        let freed = Arc::clone(&self.0.freed);
+        Arc::new(Load { running: AtomicUsize::new(0), most: AtomicUsize::new(MOST), freed })
+    }
+
+    /// Waits until a request is over, which may leave room for another. Cancel safe.
+    pub(super) async fn freed(&self) {
+        self.0.freed.notified().await;
+    }
+
+    /// True if there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.conns().is_empty()
     }
 
     fn conns(&self) -> MutexGuard<'_, Vec<Conn>> {
         self.0.conns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For one more request, if a connection has room for it. The oldest that has, so that those
-    /// opened for a rush become idle after it.
-    pub(super) fn take(&self) -> Option<Sender> {
+    /// For one more request, if a connection has room for it, of those opened `after` an instant
+    /// where one is named. The oldest that has, so that those opened for a rush become idle after
+    /// it.
+    pub(super) fn take(&self, after: Option<Instant>) -> Option<Sender> {
         let now = Instant::now();
         let mut conns = self.conns();
         self.look(&mut conns, now);
-        conns.iter_mut().find(|conn| conn.has_room(now)).map(|conn| conn.sender(now))
+        let fits = |conn: &&mut Conn| conn.has_room(now) && Some(conn.opened) >= after;
+        conns.iter_mut().find(fits).map(|conn| conn.sender(now))
     }
 
     /// For one more request, where no connection has room for it and no other can be had.
@@ -180,7 +202,7 @@ impl Kept {
         heard: Heard,
     ) -> Sender {
         let now = Instant::now();
-        let mut conn = Conn { inner, load, used: now, heard, alive: now };
+        let mut conn = Conn { inner, load, opened: now, used: now, heard, alive: now };
         let sender = conn.sender(now);
         self.conns().push(conn);
         sender
@@ -253,7 +275,7 @@ mod tests {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let opened = http2::handshake(TokioExecutor::new(), TokioIo::new(ours)).await;
         let (inner, driver) = opened.unwrap();
-        let (load, heard) = (Load::new(), Heard::default());
+        let (load, heard) = (kept.load(), Heard::default());
         load.allow(most);
         (kept.keep(inner, load, heard.clone()), heard, (driver, theirs))
     }
@@ -265,14 +287,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_oldest_that_has_room_is_taken() {
         let kept = Kept::new(IDLE);
-        assert!(kept.take().is_none());
+        assert!(kept.take(None).is_none());
         let (a, _, _a) = keep(&kept, 2).await;
         let (b, _, _b) = keep(&kept, 2).await;
-        let more = [kept.take().unwrap(), kept.take().unwrap()];
+        let more = [kept.take(None).unwrap(), kept.take(None).unwrap()];
         assert!(same(&a, &more[0]) && same(&b, &more[1]));
-        assert!(kept.take().is_none());
+        assert!(kept.take(None).is_none());
         drop(more);
-        assert!(same(&a, &kept.take().unwrap()));
+        assert!(same(&a, &kept.take(None).unwrap()));
     }
 
     #[tokio::test(start_paused = true)]
@@ -298,18 +320,18 @@ mod tests {
         let (a, heard, _a) = keep(&kept, 9).await;
         for _ in 0..3 {
             tokio::time::sleep(QUIET).await;
-            assert!(kept.take().is_some());
+            assert!(kept.take(None).is_some());
             heard.note();
         }
-        assert!(kept.take().is_some());
+        assert!(kept.take(None).is_some());
         tokio::time::sleep(QUIET + Duration::from_millis(1)).await;
-        assert!(kept.take().is_none());
+        assert!(kept.take(None).is_none());
         heard.note();
-        assert!(kept.take().is_some());
+        assert!(kept.take(None).is_some());
         // One that owes nothing may be silent.
         drop(a);
         tokio::time::sleep(IDLE / 2).await;
-        assert!(kept.take().is_some());
+        assert!(kept.take(None).is_some());
     }
 
     #[tokio::test(start_paused = true)]
@@ -318,7 +340,7 @@ mod tests {
         let (a, heard, _a) = keep(&kept, 9).await;
         tokio::time::sleep(IDLE * 2).await;
         heard.note();
-        assert!(kept.take().is_some());
+        assert!(kept.take(None).is_some());
         tokio::time::sleep(IDLE).await;
         drop(a);
         kept.sweep();

@@ -98,7 +98,6 @@ impl Outbound {
         if fields::came_round(&map, &self.name) {
             return Err(Cause::Loop.into());
         }
-        self.warn_of_stranger(&map, client.peer.ip());
         let asked = fields::asked_host(&map);
         let mut map = fields::tell(map, client, asked.as_ref(), &self.forwarding);
         if self.forwarding.via
@@ -114,7 +113,7 @@ impl Outbound {
 
     /// A proxy in front whose word is thrown away breaks apps that build their URLs from it: the
     /// operator should hear of it.
-    fn warn_of_stranger(&self, map: &HeaderMap, peer: IpAddr) {
+    pub(super) fn warn_of_stranger(&self, map: &HeaderMap, peer: IpAddr) {
         let speaks = map.contains_key("x-forwarded-proto") || map.contains_key("x-forwarded-for");
         if speaks
             && is_private(peer)

@@ -28,14 +28,23 @@ struct Limited {
     addr: SocketAddr,
     /// Connections accepted, and ended.
     count: watch::Receiver<(usize, usize)>,
+    /// All that there are take no more requests, and end when those under way have.
+    closing: watch::Sender<usize>,
     drain: Drain,
 }
 
 impl Limited {
+    /// Refuses further connections.
     async fn start(streams: u32, connections: usize) -> Self {
+        Self::with(streams, connections, false).await
+    }
+
+    /// `silent`: says nothing on further connections, which the kernel accepts.
+    async fn with(streams: u32, connections: usize, silent: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (counted, count) = watch::channel((0, 0));
+        let (closing, close) = watch::channel(0);
         let drain = Drain::new();
         let tasks = drain.clone();
         drain.spawn(async move {
@@ -43,16 +52,29 @@ impl Limited {
                 let (socket, _) = listener.accept().await.unwrap();
                 counted.send_modify(|count| count.0 += 1);
                 let counted = counted.clone();
+                let mut close = close.clone();
+                close.mark_unchanged();
                 tasks.spawn(async move {
                     let mut builder = http2::Builder::new(TokioExecutor::new());
                     builder.max_concurrent_streams(streams);
                     let conn = builder.serve_connection(TokioIo::new(socket), service_fn(answer));
-                    let _ = conn.await;
+                    let mut conn = std::pin::pin!(conn);
+                    tokio::select! {
+                        _ = conn.as_mut() => {}
+                        _ = close.changed() => {
+                            conn.as_mut().graceful_shutdown();
+                            let _ = conn.await;
+                        }
+                    }
                     counted.send_modify(|count| count.1 += 1);
                 });
             }
+            if silent {
+                std::future::pending::<()>().await;
+            }
+            drop(listener);
         });
-        Self { addr, count, drain }
+        Self { addr, count, closing, drain }
     }
 
     async fn proxy(&self, change: impl FnOnce(&mut Config)) -> Proxy {
@@ -150,4 +172,43 @@ async fn an_upload_that_goes_on_behind_its_answer_leaves_room_for_others() {
     client.read_until("[/early]").await;
     ask(&proxy, "/other").await.read_until("[/other]").await;
     assert_eq!(origin.count.borrow().0, 2);
+}
+
+#[tokio::test]
+async fn an_origin_that_says_nothing_on_another_connection_is_waited_for() {
+    let origin = Limited::with(1, 1, true).await;
+    let proxy = origin.proxy(|_| {}).await;
+    let mut long = ask(&proxy, "/long").await;
+    long.read_until("[/long]").await;
+    let mut short = ask(&proxy, "/short").await;
+    assert!(tokio::time::timeout(SHORT, short.read_head()).await.is_err());
+    drop(long);
+    short.read_until("[/short]").await;
+}
+
+#[tokio::test]
+async fn an_origin_that_closes_all_its_connections_is_asked_on_a_new_one() {
+    let origin = Limited::start(2, 9).await;
+    let proxy = origin.proxy(|_| {}).await;
+    let long = join_all((0..4).map(|_| async {
+        let mut client = ask(&proxy, "/long").await;
+        client.read_until("[/long]").await;
+        client
+    }));
+    let mut long = long.await;
+    assert_eq!(origin.count.borrow().0, 2);
+    // Room on either.
+    for at in [3, 0] {
+        drop(long.remove(at));
+    }
+    ask(&proxy, "/short").await.read_until("[/short]").await;
+    origin.closing.send_modify(|times| *times += 1);
+    tokio::time::sleep(SHORT).await;
+    for method in ["GET", "POST"] {
+        let mut client = Peer::connect(proxy.addr).await;
+        client
+            .send(format!("{method} /again HTTP/1.1\r\nHost: app\r\nContent-Length: 0\r\n\r\n"))
+            .await;
+        client.read_until("[/again]").await;
+    }
 }

@@ -65,3 +65,18 @@ async fn a_cookie_that_comes_in_pieces_goes_out_as_one_in_central_polls_too() {
         assert_eq!(lines, ["cookie: lang=de; sid=alice"]);
     }
 }
+
+#[tokio::test]
+async fn only_a_peer_that_speaks_like_a_proxy_is_told_of() {
+    let site = Site::start().await;
+    site.say("/api/a", Say::json("[1]"));
+    let app = App::with(site.addr, "push", &format!("{WATCH}{FAST}")).await;
+    for _ in 0..2 {
+        app.poll("/api/a", "").await;
+        app.post("/api/a", "", "x").await;
+        crate::events::Events::of(&app, "", &["/api/a"]).await.until("snapshot").await;
+    }
+    assert!(!app.log().contains("trusted_proxies"), "{}", app.log());
+    app.get("/api/a", "X-Forwarded-For: 192.0.2.1\r\n").await;
+    app.logged("trusted_proxies").await;
+}

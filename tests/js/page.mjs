@@ -19,7 +19,7 @@ export const CONFIG = {
   body: 1048576,
   min_ms: 250,
   skip: [],
-  mute: '(?!)',
+  mute: '^$',
   cap: 100,
   origins: ['http://app.test'],
 };

@@ -3,7 +3,10 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Page } from './page.mjs';
+import { CONFIG, Page } from './page.mjs';
+
+/** Of a watch that ignores members: equal hashes don't mean equal bodies. */
+const PART = { config: { watches: [{ ...CONFIG.watches[0], part: 1 }] } };
 
 /** A page whose topics are all polled, on a stream that says what the page has. */
 async function vouchedPage(options) {
@@ -72,7 +75,7 @@ test('`t` and `ts` say which thread, or which day', async () => {
 });
 
 test('seen again after a login elsewhere: equal but for what is ignored, and still the new user’s', async () => {
-  const page = await vouchedPage();
+  const page = await vouchedPage(PART);
   await hidden(page, 6000);
   page.state = { ...page.state, body: '{"n":1,"who":"b"}' };
   await page.clock.pass(1200);
@@ -87,7 +90,7 @@ test('seen again after a login elsewhere: equal but for what is ignored, and sti
 });
 
 test('after a write the stream’s word comes first: no body of before it', async () => {
-  const page = await vouchedPage();
+  const page = await vouchedPage(PART);
   page.polling.stop();
   await page.fetch('/api/login', { method: 'POST' });
   page.state = { ...page.state, body: '{"n":1,"who":"b"}' };
@@ -96,6 +99,37 @@ test('after a write the stream’s word comes first: no body of before it', asyn
   await page.stream.hello();
   await page.stream.snapshot(0, page.state);
   for (let i = 0; i < 3; i++) assert.equal(await page.read('/api/x'), '{"n":1,"who":"b"}');
+});
+
+test('the old stream’s word behind a login is no base for the new one', async () => {
+  const page = await vouchedPage(PART);
+  page.polling.stop();
+  const old = page.stream;
+  await page.fetch('/api/login', { method: 'POST' });
+  await page.clock.pass(60);
+  assert.equal(page.streams.length, 1, 'the next one waits');
+  await old.snapshot(0, { hash: 'h2', seq: 2, body: '{"n":2,"who":"a"}' });
+  await page.clock.pass(1300);
+  assert.equal(page.stream.topics[0].have, undefined);
+  page.state = { hash: 'h2', seq: 3, epoch: 'e1', body: '{"n":2,"who":"b"}' };
+  await page.stream.hello();
+  await page.stream.snapshot(0, page.state);
+  page.poll();
+  for (let i = 0; i < 4; i++) {
+    await page.clock.pass(100);
+    assert.equal(await page.read('/api/x'), page.state.body);
+  }
+});
+
+test('where a hash stands for the whole body, a write costs no body', async () => {
+  const page = await vouchedPage();
+  for (let i = 0; i < 3; i++) {
+    await page.fetch('/api/x', { method: 'POST' });
+    await page.clock.pass(1200);
+    assert.equal(page.stream.topics[0].have, 'h1');
+    await page.stream.hello();
+    await page.stream.send('current', { hash: 'h1', seq: 1 }, 0);
+  }
 });
 
 /** What the origin says while it refuses. */
@@ -178,8 +212,8 @@ test('what reads and then writes what it reads is not made to write by each push
   const page = new Page().load();
   const count = heartbeat(page, 5000);
   await living(page, 60000, () => page.beatState());
-  // 12 by its own timer; a few more until it is noticed, and one look a minute afterwards.
-  assert.ok(count.posts >= 12 && count.posts <= 17, String(count.posts));
+  // 12 by its own timer, as many by being made to look, and a few more until it is noticed.
+  assert.ok(count.posts >= 12 && count.posts <= 28, String(count.posts));
 });
 
 test('an app that writes now and then, by itself, goes on to be told at once', async () => {
@@ -196,6 +230,30 @@ test('an app that writes now and then, by itself, goes on to be told at once', a
   }
 });
 
+test('an app that says what it has shown is told of the next at once', async () => {
+  const page = await vouchedPage();
+  const late = [];
+  let [seq, shown, born] = [1, '', 0];
+  page.polling.stop();
+  const ask = async () => {
+    const text = await page.read('/api/x');
+    if (text === shown) return;
+    if (born) late.push(page.clock.at - born);
+    shown = text;
+    page.window.setTimeout(() => page.fetch('/api/seen', { method: 'POST' }), 5);
+  };
+  page.window.setInterval(ask, 10000);
+  await living(page, 35000);
+  for (let i = 0; i < 10; i++) {
+    seq++;
+    page.state = { hash: `h${seq}`, seq, epoch: 'e1', body: `{"n":${seq}}` };
+    born = page.clock.at;
+    await page.streams.findLast(({ open, greeted }) => open && greeted).snapshot(0, page.state);
+    await living(page, 11000);
+  }
+  assert.ok(late.length >= 10 && late.every((ms) => ms < 100), String(late));
+});
+
 test('who presses "refresh" gets the origin’s word, a poll does not ask for it', async () => {
   const page = new Page({ config: { renew_ms: 600000 } }).load();
   page.poll('/api/x', 60000);
@@ -209,8 +267,11 @@ test('who presses "refresh" gets the origin’s word, a poll does not ask for it
   assert.equal(page.asked(), 0);
   page.emit(page.window, 'click');
   assert.equal(await page.read('/api/x'), '{"n":2}');
+  const { marked } = page.seen.at(-1);
   assert.equal(page.asked(), 1);
   assert.equal(page.window.pollcast.topics()[0].why, 'pressed');
+  // Not from a snapshot of the proxy's.
+  assert.match(marked, /;renew$/);
 });
 
 test('who presses "refresh" again and again is no other poll: pushed as before', async () => {

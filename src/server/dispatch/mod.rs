@@ -95,6 +95,7 @@ impl Handler for Dispatch {
 
 async fn answer(shared: &Shared, mut req: Request<Body>, client: Client) -> Result<Reply, Error> {
     let live = shared.live.load_full();
+    shared.upstream.overhear(req.headers(), client);
     name_host(&mut req);
     if req.version() == Version::HTTP_2 {
         // In pieces over HTTP/2. An origin that joins lines of one name by commas finds no session.

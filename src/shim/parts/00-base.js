@@ -14,7 +14,7 @@ if (script) script.remove();
 if (W[MARK] || W.origin === 'null' || typeof W.fetch !== 'function') return;
 
 /** Scheme and host of the API: the page's own, or those of the script. */
-const BASE = script && script.src ? new URL(script.src).origin : W.origin;
+const BASE = script?.src ? new URL(script.src).origin : W.origin;
 const cross = BASE !== W.origin;
 // Its preflights would fail, and with them the app's own requests.
 if (cross && !CONFIG.origins.includes(W.origin)) return;

@@ -12,6 +12,12 @@ const LONG_MS = 1800000;
 /** A time in the URL that is younger is no key of anything that could be polled for all. */
 const CURSOR_MS = 60000;
 
+/**
+ * A change so soon after a write that no person made, of what the app was just made to look at, may
+ * be its doing: on the stream that follows a write, too.
+ */
+const ECHO_MS = 2000;
+
 /** Topics by id: the key of the URL, then the fields that the app set, each on a line. */
 const topics = new Map();
 /** Topics whose state changed since the app last saw one: refreshed once the chunk is through. */
@@ -61,7 +67,7 @@ function keyOf({ pathname, search }) {
 }
 
 /** The topic of a request: the same URL with other fields (Authorization) is another topic. */
-function topicFor(key, url, headers, bare) {
+function topicFor({ key, url, headers, bare, watch }) {
   const fields = [...headers].filter(relevant);
   if (!headers.has('accept')) fields.push(['accept', '*/*']);
   fields.sort((a, b) => (a[0] < b[0] ? -1 : 1));
@@ -73,6 +79,7 @@ function topicFor(key, url, headers, bare) {
     topics.set(id, topic);
   }
   topic.url = url.pathname + url.search;
+  topic.watch = watch;
   return topic;
 }
 
@@ -114,7 +121,7 @@ function newTopic(id, headers, anonymous) {
     shown: '',
     /** When we last made the app ask. */
     refreshed: -Infinity,
-    /** Writes that followed that, which no person made; they fade with each time that has none. */
+    /** Changes that may come of that; they fade with each time that there is none. */
     echo: 0,
     /** Its own requests that are on their way. */
     inflight: 0,
@@ -259,6 +266,7 @@ function accept(conn, entry, event) {
     topic.held = state;
   }
   if (topic.shown === state.hash) return;
+  if (now() - Math.min(topic.refreshed, wroteAlone) < ECHO_MS) topic.echo++;
   changed.add(topic);
   emit('change', topic);
 }

@@ -118,10 +118,11 @@ function open(want) {
     silence: 0,
   };
   for (const topic of want) {
-    // Of what an XMLHttpRequest showed we may have no body. And with an equal hash another user's may
-    // differ in ignored members.
-    const { held } = topic;
-    const wire = held?.body !== undefined && held.generation === generation ? held : null;
+    // Of what an XMLHttpRequest showed we may have no body. And where a hash stands for a part only,
+    // another user's body may be another one.
+    const { held, watch } = topic;
+    const known = held?.body !== undefined && (!watch.part || held.generation === generation);
+    const wire = known ? held : null;
     conn.entries.set(topic, { topic, every: topic.every, wire, vouched: false, gone: false });
   }
   conn.list = [...conn.entries.values()];

@@ -188,7 +188,7 @@ const timers = (() => {
       patch(W, 'clearTimeout', clear);
       patch(W, 'clearInterval', clear);
       // axios awaits cookieStore.get() before it sends.
-      const cookies = W.CookieStore && W.CookieStore.prototype;
+      const cookies = W.CookieStore?.prototype;
       const got = (target, self, args) => carry(Reflect.apply(target, self, args));
       if (cookies) patch(cookies, 'get', got);
     },

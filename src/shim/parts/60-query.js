@@ -67,7 +67,7 @@ const query = (() => {
   // put back before it runs. A window up to the next microtask instead would also take in what the
   // next effect of the page asks for.
   function watchFunction(asking, it) {
-    const { options } = asking, native = options && options.queryFn;
+    const { options } = asking, native = options?.queryFn;
     if (typeof native !== 'function') return;
     const restore = () => { if (options.queryFn === ours) options.queryFn = native; };
     const ours = function (...args) {
@@ -80,7 +80,7 @@ const query = (() => {
 
   function started(asking, cache) {
     const it = note(asking, cache), timer = timers.current();
-    if (timer && timer.repeat) it.learnt = timer.delay;
+    if (timer?.repeat) it.learnt = timer.delay;
     fly(it);
     watchFunction(asking, it);
   }

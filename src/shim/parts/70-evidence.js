@@ -24,6 +24,9 @@ const person = {
   pressed: -Infinity,
 };
 
+/** When the page last wrote and no person had done anything. */
+let wroteAlone = -Infinity;
+
 const ACTS =
   'pointerdown pointerup keydown keyup input paste touchend wheel click submit change drop' +
   ' focus online popstate hashchange visibilitychange';
@@ -84,7 +87,7 @@ function sourceOf(topic, query, timer) {
 
 function isLoop(topic, source, timer, at) {
   // setInterval doesn't wait for answers.
-  const loop = at - source.answered < LOOP_MS && !(timer && timer.repeat);
+  const loop = at - source.answered < LOOP_MS && !timer?.repeat;
   source.loops = loop ? source.loops + 1 : 0;
   if (source.loops > 1) letGo(topic, LONG_MS);
   return loop;

@@ -16,8 +16,6 @@ const PARTIAL = /^(range|if-.*|pollcast-.*)$/;
  * Each watch's pattern, and whether this browser is in its cohort; the first that matches counts.
  */
 let watches = [];
-/** How long an app that writes whenever it is made to look isn't made to. */
-const ECHO_MS = 60000;
 /** Timers that have written something: never run early, or each push could cause the next. */
 const writers = new Set();
 
@@ -27,9 +25,9 @@ function installFetch() {
     return asked ? asked[1] : old;
   });
   const cohort = fnv1a(clientId) % 100;
-  watches = CONFIG.watches.map(({ re, push, percent, look }) => ({
-    re: new RegExp(re),
-    look,
+  watches = CONFIG.watches.map(({ re, push, percent, ...rest }) => ({
+    ...rest,
+    re: RegExp(re),
     push: push && override !== 'off' && (override === 'on' || cohort < percent),
   }));
   if (!watches.some(({ push }) => push)) return false;
@@ -88,7 +86,7 @@ function isForeign(input) {
   const site = ({ hostname }) => hostname.split('.').slice(-2).join();
   try {
     const url = new URL(input.url || input, D.baseURI);
-    return new RegExp(CONFIG.mute).test(url.pathname)
+    return RegExp(CONFIG.mute).test(url.pathname)
       || ![W.origin, BASE].some((own) => site(new URL(own)) === site(url));
   } catch {
     return false;
@@ -126,7 +124,7 @@ function inspect(input, init) {
   const headers = new Headers(fields);
   if ([...headers.keys()].some((name) => PARTIAL.test(name))) return rest;
   const key = keyOf(url);
-  return key ? { key, url, headers, bare, signal: option('signal'), pressed } : rest;
+  return key ? { key, url, headers, bare, signal: option('signal'), pressed, watch } : rest;
 }
 
 /**
@@ -134,8 +132,8 @@ function inspect(input, init) {
  * types that the asker can't be given.
  */
 function decide(ask) {
-  const { key, url, headers, bare, unfit } = ask;
-  const topic = topicFor(key, url, headers, bare);
+  const topic = topicFor(ask);
+  const { unfit } = ask;
   const by = query.attribution();
   const timer = timers.current();
   const ours = query.asked(topic.id, by);
@@ -146,7 +144,7 @@ function decide(ask) {
   const { held } = topic;
   // Who presses "refresh" wants the origin's word, and not one that is a poll old.
   topic.why = (ask.pressed && !ours && 'pressed') || obstacle(topic)
-    || (unfit && unfit.test(typeOf(held)) ? 'media type' : '');
+    || (unfit?.test(typeOf(held)) ? 'media type' : '');
   if (!topic.why) {
     topic.locals++;
     source.answered = now();
@@ -165,7 +163,8 @@ function decide(ask) {
   emit('network', topic);
   topic.inflight++;
   // Nothing but the origin itself knows what a write has changed, whichever way the write went.
-  const renew = topic.shown && (now() >= topic.renewal || topic.seen !== generation);
+  const renew = topic.shown
+    && (ask.pressed || now() >= topic.renewal || topic.seen !== generation);
   const mark = topic.polled && clientId + (renew ? ';renew' : '');
   return { topic, source, mark, unfit, start: beginRead(topic), write: ask.pressed && !known };
 }
@@ -220,7 +219,7 @@ function onAnswer(response, plan) {
 function judge({ status, statusText, redirected, headers }, { topic, mark, start, unfit }) {
   const slow = now() - start.at > SLOW_MS;
   const type = headers.get('content-type');
-  const fits = HOLDABLE.test(type) && !(unfit && unfit.test(type));
+  const fits = HOLDABLE.test(type) && !unfit?.test(type);
   topic.fit = status === 200 && !redirected && !slow && fits;
   const state = mark && readState(headers.get('Pollcast-State'));
   if (!state || slow) {
@@ -324,20 +323,19 @@ function followWrite(answer) {
 const noteWriter = guard(() => {
   const timer = timers.current();
   if (timer) writers.add(timer.id);
-  if (now() - person.acted < PERSON_MS) return;
-  for (const topic of topics.values()) if (now() - topic.refreshed < PERSON_MS) topic.echo++;
+  if (now() - person.acted > PERSON_MS) wroteAlone = now();
 });
 
 /** Makes the app look at a topic now: its own library first, else the timers that poll it. */
 function refresh(topic) {
   topic.dirty = D.hidden || topic.inflight > 0;
   if (topic.dirty || !topic.polled) return;
-  // What asks writes too, and that is the next change.
-  if (topic.echo > 2 && now() - topic.refreshed < ECHO_MS) return;
+  // What asks writes too, and that is the next change: no more of them than the app makes itself.
+  if (topic.echo > 2 && now() - topic.refreshed < topic.every) return;
   topic.echo *= 0.7;
   topic.refreshed = now();
   // Nobody, the app's library, or its timers too.
-  const { look } = watches.find(({ re }) => re.test(topic.url.split('?')[0]));
+  const { look } = topic.watch;
   if (!look || query.refresh(topic.id) > 0 || look < 2) return;
   for (const { timer, asked } of topic.sources.values()) {
     const still = topic.refreshed - asked < Math.max(10000, 3 * topic.every);

@@ -19,7 +19,7 @@ function install() {
   // The page's policy forbids the stream: each attempt would be one more line on the console. A
   // worker that it forbids can still run in the page.
   listen(D, 'securitypolicyviolation', ({ blockedURI, effectiveDirective }) => {
-    const own = new RegExp('^' + BASE + CONFIG.prefix + '/(stream$|worker)');
+    const own = RegExp('^' + BASE + CONFIG.prefix + '/(stream$|worker)');
     if (own.test(blockedURI) && !/^worker/.test(effectiveDirective)) leave();
   });
   if (D.hidden) park();

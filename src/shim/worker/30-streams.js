@@ -224,10 +224,13 @@ function onEvent(conn, name, data) {
     entry.reason = event.reason;
     entry.gone = name === 'gone';
   } else if (/^(current|snapshot|delta)$/.test(name)) {
-    const topic = topics.get(entry.id) || {};
     const state = nextState(entry.state, name, event);
-    // The two don't agree on what is held: the next stream asks for the whole body.
-    topic.state = state && Object.assign(state, { seq: event.seq });
+    if (state) state.seq = event.seq;
+    // What may be another user's is no base for whoever waits for the next stream. Nor is anything
+    // if the two don't agree on what is held: that stream asks for the whole body.
+    const waits = ({ on, fresh, born, entries }) =>
+      !on && fresh && born > conn.born && entries.has(entry.id);
+    if (!state || ![...views].some(waits)) Object.assign(topics.get(entry.id) || {}, { state });
     if (!state) return ended(conn);
     entry.state = state;
     entry.verdict = 'state';
